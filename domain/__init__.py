@@ -1,0 +1,1 @@
+"""The heart of Leadfold: events, identities, rules and the fold. No I/O, no clock, no database."""
