@@ -1,0 +1,276 @@
+"""The directory: employees, numbers, dictionaries, rules and rates, folded from directory facts.
+
+A pure function of the set of directory facts: for each item the latest fact (time, then id) wins.
+Periods of local days are half-open: ``valid_from`` included, ``valid_to`` excluded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from functools import cached_property
+from hashlib import sha256
+from zoneinfo import ZoneInfo
+
+from domain.defaults import DEFAULT_DICTIONARY
+from domain.event import Event
+from domain.facts.base import Fact
+from domain.facts.company import DictionaryChanged, EmployeeChanged, NumberAssigned, PlanSet, RulePublished
+from domain.rules import Rules
+
+DEFAULT_TIMEZONE = "Europe/Moscow"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """What the configuration says about a source of deliveries."""
+
+    name: str
+    provider: str
+    timezone: str = DEFAULT_TIMEZONE
+    office: str | None = None
+    channel: str | None = None
+
+
+@dataclass(frozen=True)
+class Directory:
+    """Everything the fold must know besides a client's own facts. Immutable; build with ``Directory.build``."""
+
+    timezone: str = DEFAULT_TIMEZONE
+    sources: Mapping[str, SourceInfo] = field(default_factory=dict)
+    employees: Mapping[str, EmployeeChanged] = field(default_factory=dict)
+    numbers: Mapping[str, tuple[NumberAssigned, ...]] = field(default_factory=dict)
+    entries: Mapping[tuple[str, str], DictionaryChanged] = field(default_factory=dict)
+    rule_versions: tuple[tuple[datetime, Rules], ...] = ()
+    plans: tuple[PlanSet, ...] = ()
+
+    @classmethod
+    def build(
+        cls,
+        facts: Iterable[Event],
+        *,
+        timezone: str = DEFAULT_TIMEZONE,
+        sources: Iterable[SourceInfo] = (),
+    ) -> Directory:
+        """Fold directory events (any order, duplicates allowed) over the built-in dictionary."""
+        latest: dict[tuple[str, ...], Fact] = {
+            ("dictionary", e.dictionary, e.item): e for e in DEFAULT_DICTIONARY
+        }
+        for event in sorted(facts, key=lambda e: (e.time, e.id)):
+            key = item_key(event.data)
+            if key is not None:
+                latest[key] = event.data
+        employees: dict[str, EmployeeChanged] = {}
+        numbers: dict[str, list[NumberAssigned]] = {}
+        entries: dict[tuple[str, str], DictionaryChanged] = {}
+        plans: list[PlanSet] = []
+        rules: list[RulePublished] = []
+        for fact in latest.values():
+            match fact:
+                case EmployeeChanged() if not fact.removed:
+                    employees[fact.employee_id] = fact
+                case NumberAssigned():
+                    numbers.setdefault(fact.number, []).append(fact)
+                case DictionaryChanged() if not fact.removed:
+                    entries[fact.dictionary, fact.item] = fact
+                case PlanSet():
+                    plans.append(fact)
+                case RulePublished():
+                    rules.append(fact)
+        return cls(
+            timezone=timezone,
+            sources={s.name: s for s in sources},
+            employees=employees,
+            numbers={n: tuple(sorted(a, key=lambda x: x.valid_from or date.min)) for n, a in numbers.items()},
+            entries=entries,
+            rule_versions=_versions(rules),
+            plans=tuple(sorted(plans, key=lambda p: (p.valid_from or date.min, p.employee_id or "", p.team or ""))),
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of everything here: rows folded under another fingerprint are stale and folded again."""
+        parts = [
+            self.timezone,
+            *(repr(self.sources[k]) for k in sorted(self.sources)),
+            *(self.employees[k].model_dump_json() for k in sorted(self.employees)),
+            *(n.model_dump_json() for k in sorted(self.numbers) for n in self.numbers[k]),
+            *(self.entries[k].model_dump_json() for k in sorted(self.entries)),
+            *(f"{at.isoformat()}{r.model_dump_json()}" for at, r in self.rule_versions),
+            *(p.model_dump_json() for p in self.plans),
+        ]
+        return sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+    def rules_at(self, moment: datetime) -> Rules:
+        """The rules in force at a moment (UTC)."""
+        found = _DEFAULT_RULES
+        for valid_from, rules in self.rule_versions:
+            if valid_from > moment:
+                break
+            found = rules
+        return found
+
+    def zone_of(self, office: str | None) -> str:
+        """IANA zone of an office; the company's own when the office has none."""
+        entry = self.entries.get(("office", office)) if office else None
+        zone = entry.attrs.get("timezone") if entry else None
+        return zone if isinstance(zone, str) and zone else self.timezone
+
+    def local_day(self, moment: datetime, office: str | None = None) -> date:
+        """The local day of a moment at an office."""
+        return moment.astimezone(_zone(self.zone_of(office))).date()
+
+    def day_end(self, moment: datetime, office: str | None = None) -> datetime:
+        """End (UTC, exclusive) of the local day in which a moment falls; right across daylight changes."""
+        zone = _zone(self.zone_of(office))
+        day = moment.astimezone(zone).date() + timedelta(days=1)
+        return datetime.combine(day, time(), zone).astimezone(UTC)
+
+    def entry_id(self, dictionary: str, text: str | None) -> str | None:
+        """Id of a dictionary entry given by id or by label; an unknown text is its own id. Follows mergers."""
+        if text is None or not text.strip():
+            return None
+        item = self._labels.get((dictionary, text.strip().casefold()), text.strip())
+        for _ in range(8):
+            entry = self.entries.get((dictionary, item))
+            if entry is None or entry.merged_into is None:
+                break
+            item = entry.merged_into
+        return item
+
+    @cached_property
+    def _labels(self) -> dict[tuple[str, str], str]:
+        names: dict[tuple[str, str], str] = {}
+        for (dictionary, item), entry in sorted(self.entries.items()):
+            for text in (entry.label, entry.label_en or "", item):
+                if text:
+                    names[dictionary, text.strip().casefold()] = item
+        for dictionary, item in self.entries:
+            names[dictionary, item.casefold()] = item
+        return names
+
+    @cached_property
+    def _logins(self) -> dict[str, str]:
+        logins: dict[str, str] = {}
+        for employee_id, card in sorted(self.employees.items()):
+            for login in (*card.logins, card.name):
+                logins.setdefault(login.strip().casefold(), employee_id)
+        for employee_id in self.employees:
+            logins[employee_id.casefold()] = employee_id
+        return logins
+
+    @cached_property
+    def _extensions(self) -> dict[str, list[tuple[str | None, date, date, str]]]:
+        held: dict[str, list[tuple[str | None, date, date, str]]] = {}
+        for employee_id, card in sorted(self.employees.items()):
+            for e in card.extensions:
+                period = (e.valid_from or date.min, e.valid_to or date.max)
+                held.setdefault(e.ext, []).append((e.scope or None, *period, employee_id))
+        return held
+
+    def employee_by_ext(
+        self, ext: str | None, moment: datetime, *, source: str, cabinet: str | None, office: str | None = None
+    ) -> str | None:
+        """Who held an extension on the local day of a moment (R0.50).
+
+        A holder named for this source or cabinet goes before one named for all. ``ext:101`` when nobody or
+        several held it: shown as «номер 101» or «номер 101 (смена)».
+        """
+        if not ext:
+            return None
+        day = self.local_day(moment, office)
+        valid = [h for h in self._extensions.get(ext, ()) if h[1] <= day < h[2]]
+        own = {h[3] for h in valid if h[0] is not None and h[0] in (source, cabinet)}
+        holders = own or {h[3] for h in valid if h[0] is None}
+        return holders.pop() if len(holders) == 1 else f"ext:{ext}"
+
+    def employee_id(
+        self, by: str | None, moment: datetime, *, source: str = "", cabinet: str | None = None
+    ) -> str | None:
+        """The employee meant by an id, login, name or extension; an unknown text is kept as it is."""
+        if by is None or not by.strip():
+            return None
+        text = by.strip()
+        known = self._logins.get(text.casefold())
+        if known:
+            return known
+        if text.isdigit() and text in self._extensions:
+            return self.employee_by_ext(text, moment, source=source, cabinet=cabinet)
+        return text
+
+    def team_of(self, employee_id: str | None) -> str | None:
+        """The team of an employee, if known."""
+        card = self.employees.get(employee_id) if employee_id else None
+        return card.team if card else None
+
+    @cached_property
+    def own_phones(self) -> frozenset[str]:
+        """Employees' numbers and our own lines: never clients (G11)."""
+        own = {p for card in self.employees.values() for p in card.phones}
+        return frozenset(own | set(self.numbers))
+
+    def number_on(self, number: str | None, moment: datetime) -> NumberAssigned | None:
+        """To which source and office a number of ours belonged on the day of a moment (R3.34)."""
+        for assigned in reversed(self.numbers.get(number or "", ())):
+            day = self.local_day(moment, assigned.office)
+            if (assigned.valid_from or date.min) <= day < (assigned.valid_to or date.max):
+                return assigned
+        return None
+
+    def arrival_rate(self, employee_id: str | None, moment: datetime, office: str | None) -> Decimal:
+        """Roubles for one arrival by the rate valid on the local day of a moment; an own rate beats the team's."""
+        if employee_id is None:
+            return Decimal(0)
+        day = self.local_day(moment, office)
+        team = self.team_of(employee_id)
+        own: Decimal | None = None
+        shared: Decimal | None = None
+        for plan in self.plans:
+            if plan.metric != "arrival_rate" or not (plan.valid_from or date.min) <= day < (plan.valid_to or date.max):
+                continue
+            if plan.employee_id == employee_id:
+                own = plan.value
+            elif plan.employee_id is None and (plan.team is None or plan.team == team):
+                shared = plan.value
+        return own if own is not None else shared if shared is not None else Decimal(0)
+
+
+def item_key(fact: Fact) -> tuple[str, ...] | None:
+    """What a directory fact is about: a later fact with the same key replaces an earlier one."""
+    match fact:
+        case EmployeeChanged():
+            return ("employee", fact.employee_id)
+        case NumberAssigned():
+            return ("number", fact.number, str(fact.valid_from or ""))
+        case DictionaryChanged():
+            return ("dictionary", fact.dictionary, fact.item)
+        case RulePublished():
+            return ("rule", fact.version)
+        case PlanSet():
+            return ("plan", fact.metric, fact.employee_id or "", fact.team or "", str(fact.valid_from or ""))
+    return None
+
+
+_DEFAULT_RULES = Rules()
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _versions(published: list[RulePublished]) -> tuple[tuple[datetime, Rules], ...]:
+    """Each version changes only what its body names; the rest goes on from the version before it."""
+    versions: list[tuple[datetime, Rules]] = []
+    current = _DEFAULT_RULES.model_dump()
+    for rule in sorted(published, key=lambda r: (r.valid_from or _EPOCH, r.version)):
+        current = {**current, **rule.body}
+        versions.append((rule.valid_from or _EPOCH, Rules.model_validate(current)))
+    return tuple(versions)
+
+
+_ZONES: dict[str, ZoneInfo] = {}
+
+
+def _zone(name: str) -> ZoneInfo:
+    if name not in _ZONES:
+        _ZONES[name] = ZoneInfo(name)
+    return _ZONES[name]

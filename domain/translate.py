@@ -1,0 +1,81 @@
+"""From a provider's delivery to events: the small vocabulary that every adapter speaks."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from domain.event import Event, Evidence, EvidencePointer, TimeBasis
+from domain.facts.base import Fact
+from domain.identity import event_id
+from domain.refs import Strength, strength
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One fact as an adapter read it from a delivery.
+
+    ``native`` is the provider's own identity of the fact (call id, phase, leg …; never the receive time);
+    ``time`` is None when the provider gives none: the receive time stands in and is marked so.
+    """
+
+    fact: Fact
+    native: tuple[str, ...]
+    time: datetime | None
+    subject: str | None = None
+
+
+def partition_key(refs: tuple[str, ...], fallback: str, secret: bytes) -> str:
+    """Keyed hash of the strongest ref (design §3): no personal data in Kafka keys.
+
+    ``fallback`` serves facts without refs. 32 hex digits.
+    """
+    order = (Strength.STRONG, Strength.MEDIUM, Strength.ENTITY, Strength.WEAK)
+    best = min(refs, key=lambda r: (order.index(strength(r)), r), default=fallback)
+    return hmac.new(secret, best.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def make_events(
+    said: list[Said],
+    *,
+    source: str,
+    received: datetime,
+    revision: int,
+    evidence: Evidence,
+    key_secret: bytes,
+) -> list[Event]:
+    """Put an envelope around each fact of one delivery; the first carries the evidence, the others point to it.
+
+    ``source`` is the path ``/provider/name``. Times become UTC.
+    """
+    events: list[Event] = []
+    first: UUID | None = None
+    for one in said:
+        ident = event_id(source, one.fact.TYPE, *one.native)
+        refs = tuple(dict.fromkeys(one.fact.refs(source)))
+        basis: TimeBasis = "source" if one.time else "received"
+        carried: Evidence | EvidencePointer = (
+            evidence if first is None else EvidencePointer(evidence.delivery_id, first)
+        )
+        first = first or ident
+        events.append(
+            Event(
+                id=ident,
+                type=one.fact.TYPE,
+                version=one.fact.VERSION,
+                source=source,
+                time=(one.time or received).astimezone(UTC),
+                received=received.astimezone(UTC),
+                revision=revision,
+                subject=one.subject,
+                partitionkey=partition_key(refs, f"{source}/{one.fact.TYPE}", key_secret),
+                data=one.fact,
+                refs=refs,
+                evidence=carried,
+                time_basis=basis,
+            )
+        )
+    return events

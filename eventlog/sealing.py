@@ -1,0 +1,143 @@
+"""The one place where events become stored bytes and stored bytes become events.
+
+Today sealing is the identity: JSON in clear. Encrypting ``fact`` and ``evidence`` per client changes this module
+only. The layout is the CloudEvents 1.0 Kafka binding in binary mode: ``ce_*`` headers, a JSON value with
+``fact``, ``refs`` and ``evidence``; the same bytes in both engines.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+from pydantic import ValidationError
+
+from domain.event import Event, Evidence, EvidencePointer
+from domain.facts.registry import UnknownFact, read_fact
+from eventlog.contract import Record
+
+CONTENT_TYPE: Final = b"application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Undecodable:
+    """A record that today's code cannot read: a value, not an exception, so that one of them stops nothing.
+
+    ``reason`` holds no data of the record.
+    """
+
+    reason: str
+    event_id: str | None
+
+
+def dataschema(type_: str, version: int) -> str:
+    """URI of the JSON Schema of an event's value."""
+    return f"urn:leadfold:schema:{type_}:v{version}"
+
+
+def seal(event: Event) -> Record:
+    """Turn an event into the record that is stored."""
+    headers: list[tuple[str, bytes]] = [
+        ("content-type", CONTENT_TYPE),
+        ("ce_specversion", b"1.0"),
+        ("ce_id", str(event.id).encode()),
+        ("ce_type", event.type.encode()),
+        ("ce_source", event.source.encode()),
+        ("ce_time", _stamp(event.time)),
+        ("ce_dataschema", dataschema(event.type, event.version).encode()),
+        ("ce_partitionkey", event.partitionkey.encode()),
+        ("ce_received", _stamp(event.received)),
+        ("ce_revision", b"%d" % event.revision),
+        ("ce_timebasis", event.time_basis.encode()),
+    ]
+    if event.subject:
+        headers.append(("ce_subject", event.subject.encode()))
+    value: dict[str, Any] = {
+        "fact": event.data.model_dump(mode="json", exclude_none=True),
+        "refs": list(event.refs),
+    }
+    if isinstance(event.evidence, Evidence):
+        value["evidence"] = _evidence_out(event.evidence)
+    elif event.evidence is not None:
+        value["evidence"] = {
+            "delivery_id": str(event.evidence.delivery_id),
+            "event_id": str(event.evidence.event_id),
+        }
+    return Record(key=event.partitionkey.encode(), value=orjson.dumps(value), headers=tuple(headers))
+
+
+def unseal(record: Record, *, with_evidence: bool = True) -> Event | Undecodable:
+    """Turn a stored record back into an event, lifted to today's version; Undecodable when it can't be read."""
+    headers = {name: raw for name, raw in record.headers}
+    ident = headers.get("ce_id", b"").decode("utf-8", "replace") or None
+    try:
+        _, _, type_, version = headers["ce_dataschema"].decode().rsplit(":", 3)
+        value = orjson.loads(record.value)
+        evidence = value.get("evidence") if with_evidence else None
+        return Event(
+            id=UUID(ident or ""),
+            type=type_,
+            version=int(version[1:]),
+            source=headers["ce_source"].decode(),
+            time=_moment(headers["ce_time"]),
+            received=_moment(headers["ce_received"]),
+            revision=int(headers.get("ce_revision", b"1")),
+            subject=headers["ce_subject"].decode() if "ce_subject" in headers else None,
+            partitionkey=headers.get("ce_partitionkey", record.key).decode(),
+            data=read_fact(type_, int(version[1:]), value["fact"]),
+            refs=tuple(str(r) for r in value["refs"]),
+            evidence=_evidence_in(evidence) if evidence else None,
+            time_basis="received" if headers.get("ce_timebasis") == b"received" else "source",
+        )
+    except ValidationError as error:
+        fields = sorted({".".join(str(p) for p in e["loc"]) + " " + e["type"] for e in error.errors()})
+        return Undecodable(f"fact does not fit its schema: {', '.join(fields[:5])}", ident)
+    except UnknownFact as error:
+        return Undecodable(str(error), ident)
+    except KeyError as error:
+        return Undecodable(f"record lacks {error.args[0]!r}", ident)
+    except (ValueError, TypeError, AttributeError, LookupError) as error:
+        return Undecodable(f"record is malformed ({type(error).__name__})", ident)
+
+
+def _stamp(moment: datetime) -> bytes:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z").encode()
+
+
+def _moment(raw: bytes) -> datetime:
+    return datetime.fromisoformat(raw.decode()).astimezone(UTC)
+
+
+def _evidence_out(evidence: Evidence) -> dict[str, Any]:
+    out: dict[str, Any] = {
+        "delivery_id": str(evidence.delivery_id),
+        "method": evidence.method,
+        "path": evidence.path,
+        "query": evidence.query,
+        "headers": [list(h) for h in evidence.headers],
+        "adapter": evidence.adapter,
+    }
+    try:
+        out["body"] = evidence.body.decode("utf-8")
+    except UnicodeDecodeError:
+        out["body_base64"] = base64.b64encode(evidence.body).decode()
+    return out
+
+
+def _evidence_in(value: dict[str, Any]) -> Evidence | EvidencePointer:
+    if "event_id" in value:
+        return EvidencePointer(UUID(value["delivery_id"]), UUID(value["event_id"]))
+    raw = base64.b64decode(value["body_base64"]) if "body_base64" in value else value["body"].encode()
+    return Evidence(
+        delivery_id=UUID(value["delivery_id"]),
+        method=value["method"],
+        path=value["path"],
+        query=value["query"],
+        headers=tuple((str(n), str(v)) for n, v in value["headers"]),
+        body=raw,
+        adapter=value["adapter"],
+    )

@@ -1,0 +1,96 @@
+"""The one result object: page, Excel, JSON, SQL view and terminal all render this, so they can't disagree (design §7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Literal
+
+Unit = Literal["count", "percent", "money"]
+Value = int | Decimal | None
+"""``percent`` is a Decimal fraction (0.525 = 52,5 %), unrounded; ``money`` Decimal roubles, unrounded; None = no value (G4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A text in both languages."""
+
+    ru: str
+    en: str
+
+    def __getitem__(self, lang: str) -> str:
+        return self.en if lang == "en" else self.ru
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One metric as a column."""
+
+    key: str
+    label: Label
+    unit: Unit
+    definition: Label
+    formula: Label  # in words, for «Объяснить число»
+    numerator: str | None  # keys of the columns a ratio is made of
+    denominator: str | None
+    counted: Label  # the unit that is counted (обращения, чеки …)
+    refers: str  # "R0.23, G4"
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A row of the tree: one value of one dimension, with its own figures and the rows below."""
+
+    dimension: str
+    key: str | None  # None = «Не указано» (G13)
+    label: Label
+    values: dict[str, Value]
+    children: tuple[Group, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something beside the report that the reader must know, with the rule that caused it and how many."""
+
+    key: str  # "uncategorised", "excluded:non_target" …
+    label: Label
+    rule: str  # "D-0.1"
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    """What was asked for. Days are local days of ``zone``, both included. See reports/params.py for parsing."""
+
+    first_day: date
+    last_day: date
+    as_of: datetime | None = None  # UTC, exclusive (G3); None = now
+    known_at: datetime | None = None
+    levels: tuple[str, ...] = ("direction", "employee", "kind")
+    filters: tuple[tuple[str, bool, tuple[str, ...]], ...] = ()  # (dimension, is "in", values)
+    basis: Literal["cohort", "activity"] = "cohort"
+    counted: Literal["inquiry", "client"] = "inquiry"  # D-0.12
+    zone: str = "Europe/Moscow"
+    office_time: bool = False  # «по времени филиала» (G1)
+    valid_reasons: tuple[str, ...] | None = None  # override of the rule (R0.42)
+    lang: Literal["ru", "en"] = "ru"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A finished report."""
+
+    name: str
+    title: Label
+    params: Params
+    columns: tuple[Column, ...]
+    groups: tuple[Group, ...]
+    total: dict[str, Value]
+    notices: tuple[Notice, ...]
+    as_of: datetime
+    fresh_at: datetime | None  # receive time of the last event folded; None = unknown
+    lag_s: float | None
+    rules: str  # version of the rules in words
+    not_connected: tuple[str, ...] = field(default=())  # metrics whose source was never seen (2.5)
