@@ -1,0 +1,1 @@
+"""What fixtures are made of: a real Kafka, a real Postgres, a real browser."""
