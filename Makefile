@@ -49,6 +49,56 @@ setup: .venv/.dev ## Virtual environment with everything for work on Leadfold (.
 .install:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-index --no-build-isolation --editable .
 
+# --- run --------------------------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: .venv/.runtime ## Half a year of an auto service, live traffic and the report (ONCE=1 ends after the report)
+	@$(BIN)/leadfold demo $(if $(filter-out 0,$(ONCE)),--once) $(ARGS)
+
+.PHONY: kafka
+kafka: .venv/.runtime build/kafka/.jars ## A local Kafka broker in the foreground (KAFKA_PORT=9092, KAFKA_DATA=var/kafka)
+	@$(BIN)/python -m deploy.kafka.broker --port $(KAFKA_PORT) --data-dir $(KAFKA_DATA)
+
+.PHONY: kafka-jars
+kafka-jars: build/kafka/.jars ## Kafka's jars into build/kafka (Maven; once)
+
+build/kafka/.jars: deploy/kafka/pom.xml
+	@deploy/tools.sh java maven
+	@rm -rf build/kafka/libs && mkdir -p build/kafka
+	mvn --quiet --batch-mode --file deploy/kafka/pom.xml dependency:copy-dependencies
+	@touch $@
+
+# --- tests ------------------------------------------------------------------------------------------------------
+
+# What no Python package brings: Java 17, Maven, Chromium. Installed by apt-get only where missing.
+build/.test-tools: deploy/tools.sh | .venv/.dev
+	@mkdir -p build
+	deploy/tools.sh java maven chromium
+	@touch $@
+
+.PHONY: test
+test: .venv/.dev build/.test-tools build/kafka/.jars ## All tests, on a real Kafka, Postgres and browser (ARGS='-k sipuni' for some)
+	@mkdir -p $(dir $(JUNIT))
+	REQUIRE_KAFKA=1 REQUIRE_BROWSER=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --junitxml=$(JUNIT) $(ARGS)
+
+.PHONY: test-fast
+test-fast: .venv/.dev ## Unit tests only: no Kafka, no browser, nothing slow
+	$(BIN)/python -m pytest -m "not slow and not kafka and not browser" $(ARGS)
+
+.PHONY: bench
+bench: .venv/.dev build/kafka/.jars ## Ratios measured side by side on this machine
+	$(BIN)/python -m tests.bench $(ARGS)
+
+.PHONY: lint
+lint: .venv/.dev ## Style, types, import rules, freshness of generated files and locks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(PACKAGES) tests deploy/kafka deploy/checks
+	$(BIN)/lint-imports
+	$(BIN)/python -m leadfold.schemas --check
+	$(BIN)/python -m deploy.checks.lock
+	$(BIN)/python -m deploy.checks.licences --check
+
 # --- locks ------------------------------------------------------------------------------------------------------
 
 .PHONY: lock
@@ -62,3 +112,15 @@ lock: | .venv/.python ## Resolve requirements*.lock anew (UPGRADE=1 takes the ne
 # Universal: one file for Linux, macOS and Python 3.11-3.13. No address of any package index gets into the files.
 LOCK_FLAGS = --quiet --universal --python-version 3.11 --generate-hashes --no-build \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header $(if $(UPGRADE),--upgrade)
+
+# --- tidy -------------------------------------------------------------------------------------------------------
+
+.PHONY: licences
+licences: .venv/.dev ## Write docs/licences.md anew from the installed packages
+	$(BIN)/python -m deploy.checks.licences
+
+.PHONY: clean
+clean: ## Remove everything that make made; data under var/ stays (DATA=1 removes it too)
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	$(if $(filter-out 0,$(DATA)),rm -rf var)

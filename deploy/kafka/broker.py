@@ -23,7 +23,7 @@ import threading
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -97,6 +97,7 @@ class LocalBroker:
     data_dir: Path
     port: int
     controller_port: int
+    _: KW_ONLY
     libs: Path = LIBS
     heap: str = "768m"
     #: After kill -9 the controller refuses the same broker until its old registration has lapsed: this long.
