@@ -1,4 +1,4 @@
-"""The event log: one contract and its two engines, embedded (SQLite) and Kafka.
+"""The event log: one contract (`eventlog.contract`), two engines, and what moves records between them.
 
-Appends are durable when they return; order is kept per partition. May import ``domain`` only.
+Nothing here looks into stored bytes; `eventlog.sealing` alone makes records out of events and back.
 """

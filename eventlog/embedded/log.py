@@ -1,0 +1,281 @@
+"""The embedded log: appends through the writer thread, reads through a few reading threads."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+from eventlog.contract import (
+    MAX_RECORD_BYTES,
+    AppendUnknown,
+    EventLog,
+    LogError,
+    LogUnavailable,
+    Position,
+    PositionLost,
+    Record,
+    RecordCorrupt,
+    StoredRecord,
+    check_records,
+)
+from eventlog.embedded.file import connect, prepare
+from eventlog.embedded.rows import decode, encode
+from eventlog.embedded.subscription import EmbeddedSubscription
+from eventlog.embedded.writer import Job, Writer
+
+T = TypeVar("T")
+
+#: A reader that waits looks again after this many seconds: first often, then less so.
+_FIRST_LOOK_S = 0.002
+_LAST_LOOK_S = 0.015
+
+#: One answer of `read` ends after this many bytes (but holds at least one record).
+_READ_BYTES = 16 * 1024 * 1024
+
+_SELECT = "select position, stored_at, key, headers, value, crc from records "
+
+
+class EmbeddedLog(EventLog):
+    """A SQLite file as a log of one partition, 0.
+
+    Any number of processes may read it, and more than one may write it (they take turns); offsets stay contiguous.
+
+    Args:
+        path: the file; beside it SQLite keeps ``-wal`` and ``-shm``.
+        create: make the file when it is missing; otherwise `start` refuses.
+        max_record_bytes: limit of key + value + headers.
+    """
+
+    engine = "embedded"
+
+    def __init__(self, path: Path, *, create: bool = True, max_record_bytes: int = MAX_RECORD_BYTES) -> None:
+        self.path = path
+        self._create = create
+        self._max_record_bytes = max_record_bytes
+        self._writer: Writer | None = None
+        self._started = False
+        self._closing = False
+        self._readers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="eventlog-reader")
+        self._local = threading.local()  # one reading connection per thread
+        self._connections: list[sqlite3.Connection] = []
+        self._changed = asyncio.Event()  # set when this object stored something
+        self._appended = self._unavailable = self._unknown = 0
+
+    async def start(self) -> None:
+        """See the contract; refuses a file that is missing, damaged, not ours, or on a drive without shared memory."""
+        await asyncio.get_running_loop().run_in_executor(
+            self._readers, lambda: prepare(self.path, create=self._create)
+        )
+        self._started = True
+
+    async def close(self) -> None:
+        """See the contract; takes 5 s at most."""
+        self._closing = True
+        if self._writer is not None:
+            await self._writer.close(5.0)
+        self._readers.shutdown(wait=False, cancel_futures=True)
+        self._changed.set()
+        # On another thread than the one that made them, but nobody uses them any more: the pool has ended.
+        for connection in list(self._connections):
+            with suppress(sqlite3.Error):
+                connection.interrupt()
+        await asyncio.to_thread(self._close_connections)
+
+    def _close_connections(self) -> None:
+        self._readers.shutdown(wait=True)
+        while self._connections:
+            self._connections.pop().close()
+
+    @property
+    def available(self) -> bool:
+        """Whether the log is open."""
+        return self._started and not self._closing
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """appended, append_unavailable, append_unknown (appends, not records), commits, commit_failures."""
+        writer = self._writer
+        return {
+            "appended": self._appended,
+            "append_unavailable": self._unavailable,
+            "append_unknown": self._unknown,
+            "commits": writer.commits if writer else 0,
+            "commit_failures": writer.failures if writer else 0,
+        }
+
+    async def append(self, records: Sequence[Record], *, deadline_s: float) -> list[Position]:
+        """See the contract. One fsync for all calls that wait at the same moment."""
+        try:
+            first = await self._append(records, deadline_s)
+        except AppendUnknown:
+            self._unknown += 1
+            raise
+        except LogUnavailable:
+            self._unavailable += 1
+            raise
+        self._appended += len(records)
+        return [Position(0, first - 1 + index) for index in range(len(records))]
+
+    async def _append(self, records: Sequence[Record], deadline_s: float) -> int:
+        if not self.available:
+            raise LogUnavailable("the event log is not open")
+        if not records:
+            return 0
+        size = check_records(records, self._max_record_bytes)
+        if self._writer is None:  # readers never have one
+            self._writer = Writer(self.path, self._changed.set)
+        loop = asyncio.get_running_loop()
+        now_ms = time.time_ns() // 1_000_000
+        rows = [encode(record, now_ms) for record in records]
+        future: asyncio.Future[int] = loop.create_future()
+        job = Job(rows, size, time.monotonic() + deadline_s, future)
+        writer = self._writer
+        timer = loop.call_later(deadline_s, _expire, writer, job)
+        writer.submit(job)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            writer.withdraw(job)
+            raise
+        finally:
+            timer.cancel()
+
+    async def partitions(self) -> list[int]:
+        """Always [0]."""
+        return [0]
+
+    async def bounds(self) -> dict[int, tuple[int, int]]:
+        """See the contract."""
+        return {0: await self._in_reader(_bounds)}
+
+    async def read(
+        self, partition: int, offset: int, *, max_records: int, max_wait_s: float
+    ) -> list[StoredRecord]:
+        """See the contract. Sees what other processes append within 20 ms."""
+        deadline = time.monotonic() + max_wait_s
+        look_s = _FIRST_LOOK_S
+        while True:
+            self._changed.clear()
+            found = await self._in_reader(
+                lambda connection: _read(connection, partition, offset, max_records)
+            )
+            left_s = deadline - time.monotonic()
+            if found or left_s <= 0 or self._closing:
+                return found
+            try:
+                await asyncio.wait_for(self._changed.wait(), min(look_s, left_s))
+            except TimeoutError:
+                look_s = min(look_s * 1.5, _LAST_LOOK_S)
+
+    async def read_at(self, partition: int, offset: int) -> StoredRecord | None:
+        """See the contract."""
+        if partition != 0 or offset < 0:
+            return None
+        return await self._in_reader(lambda connection: _read_at(connection, offset))
+
+    def subscribe(self, group: str) -> EmbeddedSubscription:
+        """A member that always has partition 0: whoever owns the position (its epoch) makes the others stop."""
+        return EmbeddedSubscription(self, group)
+
+    async def trim(self, before: int) -> None:
+        """Delete the records below the offset ``before``. For a spool; a log is never trimmed. Raises LogUnavailable."""
+        await self._in_reader(
+            lambda connection: connection.execute("delete from records where position <= ?", (before,))
+        )
+
+    async def live_bytes(self) -> int:
+        """Bytes of keys, values and headers in the file. Reads all of it: for a spool at its start."""
+        sql = "select coalesce(sum(length(key) + length(value) + length(headers)), 0) from records"
+        return await self._in_reader(lambda connection: int(connection.execute(sql).fetchone()[0]))
+
+    async def _in_reader(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run ``work`` in a reading thread. Raises LogUnavailable for whatever SQLite says."""
+        if not self.available:
+            raise LogUnavailable("the event log is not open")
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._readers, self._with_connection, work
+            )
+        except sqlite3.Error as error:
+            raise LogUnavailable(f"cannot read the event log {self.path}: {error}") from error
+        except RuntimeError as error:  # the pool was shut down between the check and the call
+            raise LogUnavailable("the event log is not open") from error
+
+    def _with_connection(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = connect(self.path)
+            self._connections.append(connection)
+        try:
+            return work(connection)
+        except sqlite3.Error:
+            self._local.connection = None  # a fresh one next time
+            self._connections.remove(connection)
+            connection.close()
+            raise
+
+
+def _expire(writer: Writer, job: Job) -> None:
+    if job.future.done():
+        return
+    error: LogError
+    if writer.withdraw(job):
+        error = LogUnavailable("the event log did not answer in time; nothing was stored")
+    else:
+        error = AppendUnknown("no confirmation from the disk in time; the records may be stored")
+    job.future.set_exception(error)
+
+
+def _bounds(connection: sqlite3.Connection) -> tuple[int, int]:
+    row = connection.execute(
+        "select (select min(position) from records),"
+        " coalesce((select seq from sqlite_sequence where name = 'records'), 0)"
+    ).fetchone()
+    following = int(row[1])
+    return (int(row[0]) - 1 if row[0] is not None else following, following)
+
+
+def _read(
+    connection: sqlite3.Connection, partition: int, offset: int, max_records: int
+) -> list[StoredRecord]:
+    if partition != 0:
+        raise PositionLost(partition, offset, 0, 0)
+    found: list[StoredRecord] = []
+    missing = False
+    size = 0
+    cursor = connection.execute(
+        _SELECT + "where position > ? order by position limit ?", (offset, max_records)
+    )
+    for position, *row in cursor:
+        if position != offset + 1 + len(found):
+            missing = not found
+            break
+        try:
+            found.append(decode(position, tuple(row)))
+        except RecordCorrupt:
+            if found:
+                break  # give the good ones; the next read starts at the bad one
+            raise
+        size += sum(len(column) for column in row[1:4])
+        if size >= _READ_BYTES:
+            break
+    cursor.close()
+    if not found:
+        first, following = _bounds(connection)
+        if not first <= offset <= following:
+            raise PositionLost(0, offset, first, following)
+        if missing:
+            raise RecordCorrupt(0, offset, "the row is missing")
+    return found
+
+
+def _read_at(connection: sqlite3.Connection, offset: int) -> StoredRecord | None:
+    row = connection.execute(_SELECT + "where position = ?", (offset + 1,)).fetchone()
+    return None if row is None else decode(row[0], row[1:])
