@@ -1,6 +1,8 @@
 """The files of deploy/ agree with the code and with one another, as far as that can be seen without Docker."""
 
 import re
+import subprocess
+import sys
 import tomllib
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -42,6 +44,18 @@ def test_environment_names_settings_that_exist(service: str) -> None:
             assert issubclass(annotation, BaseModel)
             model = annotation
         assert field in model.model_fields, variable
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "service", [name for name in SERVICES if "--config" in SERVICES[name].get("command", [])]
+)
+def test_commands_of_services_exist(service: str) -> None:
+    words = SERVICES[service]["command"][: SERVICES[service]["command"].index("--config")]
+    program = [sys.executable, "-c", "from leadfold.cli import main; main()"]
+    done = subprocess.run([*program, *words, "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "--config" in done.stdout
 
 
 def test_services_wait_for_what_exists() -> None:
