@@ -86,7 +86,9 @@ class Directory:
             numbers={n: tuple(sorted(a, key=lambda x: x.valid_from or date.min)) for n, a in numbers.items()},
             entries=entries,
             rule_versions=_versions(rules),
-            plans=tuple(sorted(plans, key=lambda p: (p.valid_from or date.min, p.employee_id or "", p.team or ""))),
+            plans=tuple(
+                sorted(plans, key=lambda p: (p.valid_from or date.min, p.employee_id or "", p.team or ""))
+            ),
         )
 
     @cached_property
@@ -171,7 +173,13 @@ class Directory:
         return held
 
     def employee_by_ext(
-        self, ext: str | None, moment: datetime, *, source: str, cabinet: str | None, office: str | None = None
+        self,
+        ext: str | None,
+        moment: datetime,
+        *,
+        source: str,
+        cabinet: str | None,
+        office: str | None = None,
     ) -> str | None:
         """Who held an extension on the local day of a moment (R0.50).
 
@@ -228,7 +236,9 @@ class Directory:
         own: Decimal | None = None
         shared: Decimal | None = None
         for plan in self.plans:
-            if plan.metric != "arrival_rate" or not (plan.valid_from or date.min) <= day < (plan.valid_to or date.max):
+            if plan.metric != "arrival_rate" or not (plan.valid_from or date.min) <= day < (
+                plan.valid_to or date.max
+            ):
                 continue
             if plan.employee_id == employee_id:
                 own = plan.value

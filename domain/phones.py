@@ -25,9 +25,31 @@ class Phone(NamedTuple):
 
 _HIDDEN_WORDS: Final = frozenset(
     {
-        "", "anonymous", "anonim", "unknown", "restricted", "private", "withheld", "unavailable", "hidden",
-        "blocked", "null", "none", "nil", "undefined", "(not set)", "(none)", "номер скрыт", "скрыт", "скрытый",
-        "скрытый номер", "неизвестно", "неизвестный", "аноним", "<не указано>", "<не заполнено>",
+        "",
+        "anonymous",
+        "anonim",
+        "unknown",
+        "restricted",
+        "private",
+        "withheld",
+        "unavailable",
+        "hidden",
+        "blocked",
+        "null",
+        "none",
+        "nil",
+        "undefined",
+        "(not set)",
+        "(none)",
+        "номер скрыт",
+        "скрыт",
+        "скрытый",
+        "скрытый номер",
+        "неизвестно",
+        "неизвестный",
+        "аноним",
+        "<не указано>",
+        "<не заполнено>",
     }
 )
 _SCHEME: Final = re.compile(r"^\s*(?:sips?|tel|callto|phone)\s*:", re.IGNORECASE)

@@ -129,7 +129,9 @@ class InquiryRow(NamedTuple):
     refusal_at: Annotated[datetime | None, "когда отказался"]
     booked_at: Annotated[datetime | None, "первая запись сделана"]
     slot_at: Annotated[datetime | None, "время последней записи"]
-    slot_day_end: Annotated[datetime | None, "конец местного дня последней записи: после него — неявка (D-0.2)"]
+    slot_day_end: Annotated[
+        datetime | None, "конец местного дня последней записи: после него — неявка (D-0.2)"
+    ]
     booking_cancelled_at: Annotated[datetime | None, "последняя запись отменена"]
     no_show_at: Annotated[datetime | None, "неявка отмечена"]
     arrived_at: Annotated[datetime | None, "первый заезд"]
@@ -273,8 +275,19 @@ class SaleLineRow(NamedTuple):
 
 
 Row = (
-    ClientRow | ClientAliasRow | CallRow | CallLegRow | TouchRow | InquiryRow | LeadRow | LeadAliasRow
-    | StageRow | BookingRow | VisitRow | SaleRow | SaleLineRow
+    ClientRow
+    | ClientAliasRow
+    | CallRow
+    | CallLegRow
+    | TouchRow
+    | InquiryRow
+    | LeadRow
+    | LeadAliasRow
+    | StageRow
+    | BookingRow
+    | VisitRow
+    | SaleRow
+    | SaleLineRow
 )
 
 TABLES: dict[str, type[Row]] = {

@@ -28,8 +28,12 @@ class Rules(BaseModel):
     missed_window_hours: int = Field(24, ge=0, description="L10: further missed calls are the same inquiry")
     missed_return_hours: int = Field(72, ge=0, description="L8: our call after a missed one is its return")
     form_duplicate_minutes: int = Field(10, ge=0, description="L13")
-    chat_silence_hours: int = Field(24, ge=0, description="R0.18: silence after which a dialogue is a new inquiry")
-    same_call_seconds: int = Field(120, ge=0, description="two systems telling one call: largest difference of starts")
+    chat_silence_hours: int = Field(
+        24, ge=0, description="R0.18: silence after which a dialogue is a new inquiry"
+    )
+    same_call_seconds: int = Field(
+        120, ge=0, description="two systems telling one call: largest difference of starts"
+    )
     tracking_match_minutes: int = Field(5, ge=0, description="call tracking hit ↔ call")
     unknown_end_hours: int = Field(6, ge=0, description="D-4.18")
     absorb_minutes: int = Field(30, ge=0, description="L16: a CRM's lead absorbs our policy lead")

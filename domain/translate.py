@@ -10,8 +10,9 @@ from uuid import UUID
 
 from domain.event import Event, Evidence, EvidencePointer, TimeBasis
 from domain.facts.base import Fact
+from domain.facts.sites import ChatFact
 from domain.identity import event_id
-from domain.refs import Strength, strength
+from domain.refs import Strength, ref, strength
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,9 @@ def make_events(
     for one in said:
         ident = event_id(source, one.fact.TYPE, *one.native)
         refs = tuple(dict.fromkeys(one.fact.refs(source)))
+        if isinstance(one.fact, ChatFact):
+            # a dialogue taken up again after a day of silence is an inquiry with the id of its opening fact (R0.18)
+            refs = tuple(dict.fromkeys((*refs, ref("inquiry", str(ident)))))
         basis: TimeBasis = "source" if one.time else "received"
         carried: Evidence | EvidencePointer = (
             evidence if first is None else EvidencePointer(evidence.delivery_id, first)

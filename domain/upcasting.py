@@ -20,7 +20,9 @@ class MissingStep(LookupError):
     """No way up from an old version: a step was forgotten. Found by the check at start and in CI."""
 
 
-def upcast(type_: str, version: int, target: int, data: Data, ladder: Mapping[tuple[str, int], Step] = LADDER) -> Data:
+def upcast(
+    type_: str, version: int, target: int, data: Data, ladder: Mapping[tuple[str, int], Step] = LADDER
+) -> Data:
     """Lift ``data`` from ``version`` to ``target``; raises MissingStep if a step is absent."""
     while version < target:
         step = ladder.get((type_, version))

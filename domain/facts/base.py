@@ -12,7 +12,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from domain.refs import ref
 
 Moment = Annotated[AwareDatetime, Field(description="ISO-8601 with an offset; kept in UTC")]
-Phone = Annotated[str, Field(description="E.164 (+79031234567) when recognised, else as it was given", max_length=64)]
+Phone = Annotated[
+    str, Field(description="E.164 (+79031234567) when recognised, else as it was given", max_length=64)
+]
 Name = Annotated[str, Field(max_length=500)]
 Text = Annotated[str, Field(max_length=20_000)]
 Key = Annotated[str, Field(min_length=1, max_length=200, description="the sender's own identifier, as text")]

@@ -13,9 +13,7 @@ from domain.refs import ref, scope_of
 
 Direction = Literal["in", "out", "internal"]
 AnsweredBy = Literal["person", "ivr", "autoresponder", "client_machine"]
-Cause = Literal[
-    "answered", "no_answer", "busy", "failed", "client_dropped", "client_no_answer", "unknown"
-]
+Cause = Literal["answered", "no_answer", "busy", "failed", "client_dropped", "client_no_answer", "unknown"]
 
 
 class CallFact(Fact):
@@ -32,7 +30,9 @@ class CallFact(Fact):
     hidden: bool = Field(False, description="the caller's number is withheld")
     line: Phone | None = None
     ext: Name | None = Field(None, description="our extension in this phase, if any")
-    cabinet: Name | None = Field(None, description="the provider's account: extensions are unique only inside it")
+    cabinet: Name | None = Field(
+        None, description="the provider's account: extensions are unique only inside it"
+    )
     callback_id: Key | None = Field(None, description="the widget or API request that this call serves")
     channel: Name | None = None
 
@@ -95,7 +95,9 @@ class CallEnded(CallFact):
 
     TYPE: ClassVar[str] = "call.ended"
     started_at: Moment | None = None
-    answered_at: Moment | None = Field(None, description="absent when nobody answered or the provider's is unusable")
+    answered_at: Moment | None = Field(
+        None, description="absent when nobody answered or the provider's is unusable"
+    )
     ended_at: Moment
     cause: Cause
     answered_by: AnsweredBy | None = None
@@ -139,6 +141,18 @@ class VoicemailLeft(CallFact):
 
 
 __all__ = [
-    "AnsweredBy", "CallAnswered", "CallEnded", "CallFact", "CallLegEnded", "CallLegRang", "CallStarted",
-    "CallTracked", "CallTransferred", "Cause", "Direction", "Moment", "RecordingStored", "VoicemailLeft",
+    "AnsweredBy",
+    "CallAnswered",
+    "CallEnded",
+    "CallFact",
+    "CallLegEnded",
+    "CallLegRang",
+    "CallStarted",
+    "CallTracked",
+    "CallTransferred",
+    "Cause",
+    "Direction",
+    "Moment",
+    "RecordingStored",
+    "VoicemailLeft",
 ]

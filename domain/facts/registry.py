@@ -32,7 +32,9 @@ def read_fact(type_: str, version: int, data: dict[str, Any]) -> Fact:
     if model is None:
         raise UnknownFact(f"unknown event type {type_!r}")
     if version > model.VERSION:
-        raise UnknownFact(f"{type_} version {version} was written by a newer program (known: {model.VERSION})")
+        raise UnknownFact(
+            f"{type_} version {version} was written by a newer program (known: {model.VERSION})"
+        )
     if version < model.VERSION:
         data = upcast(type_, version, model.VERSION, data)
     return model.model_validate(data)

@@ -18,7 +18,9 @@ class Attribution(Fact):
     page: Name | None = None
     referrer: Name | None = None
     utm: dict[str, str] = Field(default_factory=dict, description="source, medium, campaign, content, term")
-    cookies: dict[str, str] = Field(default_factory=dict, description="white-listed counters: ym_uid, ga, roistat_visit")
+    cookies: dict[str, str] = Field(
+        default_factory=dict, description="white-listed counters: ym_uid, ga, roistat_visit"
+    )
 
 
 class FormSubmitted(Attribution):

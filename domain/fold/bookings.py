@@ -1,0 +1,255 @@
+"""Bookings and visits, and to which inquiry each belongs. Decisions: D-0.2, D-0.5, D-0.6, R0.17, R0.20–R0.22."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from domain.directory import Directory
+from domain.event import Event
+from domain.facts.sales import (
+    BookingCancelled,
+    BookingFact,
+    BookingMade,
+    BookingMoved,
+    ClientArrived,
+    ClientNoShow,
+    VehicleHandedOver,
+    WorkOrderOpened,
+)
+from domain.fold.contacts import Contact
+from domain.fold.inquiries import Inquiry, Opened, refuse
+from domain.identity import row_id
+
+
+@dataclass(slots=True)
+class Booking:
+    """One booking while it is being folded: moved slots are the same booking."""
+
+    key: str
+    made_at: datetime
+    kind: str = "service"
+    refs: list[str] = field(default_factory=list)
+    first_slot_at: datetime | None = None
+    slot_at: datetime | None = None
+    moves: int = 0
+    cancelled_at: datetime | None = None
+    cancel_reason: str | None = None
+    no_show_at: datetime | None = None
+    by: str | None = None
+    office: str | None = None
+    inquiry: Inquiry | None = None
+    visit: Visit | None = None
+    events: list[UUID] = field(default_factory=list)
+
+    @property
+    def id(self) -> UUID:
+        """Id of the row."""
+        return row_id("booking", self.key)
+
+    def day_end(self, directory: Directory) -> datetime | None:
+        """End of the local day of the slot: after it the client did not come (D-0.2)."""
+        office = self.office or (self.inquiry.office if self.inquiry else None)
+        return directory.day_end(self.slot_at, office) if self.slot_at else None
+
+
+@dataclass(slots=True)
+class Visit:
+    """One arrival while it is being folded."""
+
+    id: UUID
+    arrived_at: datetime
+    refs: list[str] = field(default_factory=list)
+    order: str | None = None
+    booking_key: str | None = None
+    handed_over_at: datetime | None = None
+    by: str | None = None
+    office: str | None = None
+    inquiry: Inquiry | None = None
+    booking: Booking | None = None
+    events: list[UUID] = field(default_factory=list)
+
+
+def assemble_bookings(events: Iterable[Event], directory: Directory) -> list[Booking]:
+    """All bookings of one client by the moment of making; ``events`` are unique and in order."""
+    bookings: dict[str, Booking] = {}
+    for event in events:
+        fact = event.data
+        if not isinstance(fact, BookingFact):
+            continue
+        booking = bookings.setdefault(fact.booking_id, Booking(fact.booking_id, event.time))
+        booking.events.append(event.id)
+        booking.refs += event.refs
+        match fact:
+            case BookingMade():
+                booking.made_at, booking.kind = event.time, fact.kind
+                booking.by = fact.by or booking.by
+                booking.office = directory.entry_id("office", fact.office) or booking.office
+                booking.first_slot_at = fact.slot
+                booking.slot_at = booking.slot_at or fact.slot
+            case BookingMoved():
+                booking.moves += 1
+                booking.slot_at = fact.slot
+                booking.cancelled_at = booking.no_show_at = booking.cancel_reason = None
+            case BookingCancelled():
+                booking.cancelled_at = event.time
+                booking.cancel_reason = directory.entry_id("reason", fact.reason)
+        booking.by = booking.by or fact.by
+    return sorted(bookings.values(), key=lambda b: (b.made_at, b.key))
+
+
+def assemble_visits(
+    events: Iterable[Event], walkins: list[Contact], bookings: list[Booking], directory: Directory
+) -> tuple[list[Visit], list[Contact]]:
+    """Arrivals, explicit or by an accepted car (R0.21); and the walk-ins that are inquiries.
+
+    A walk-in of a client with an open booking is that booking's arrival, not a new inquiry (R0.17).
+    """
+    visits: list[Visit] = []
+    inquiries: list[Contact] = []
+    facts = list(events)
+    for event in facts:
+        if isinstance(event.data, ClientArrived):
+            _arrived(visits, event, event.data, directory)
+    for contact in walkins:
+        expected = next((b for b in bookings if _awaits(b, contact.at, directory)), None)
+        if expected is None:
+            inquiries.append(contact)
+        elif not any(_same_day(v, contact.at, directory) for v in visits):
+            visits.append(
+                Visit(
+                    row_id("visit", str(contact.id)), contact.at, booking_key=expected.key, by=contact.agent,
+                    office=contact.office, refs=sorted(contact.keys), events=list(contact.events),
+                )
+            )  # fmt: skip
+    for event in facts:
+        fact = event.data
+        if isinstance(fact, WorkOrderOpened):
+            visit = next((v for v in visits if v.order == fact.order_id), None) or next(
+                (v for v in visits if v.order is None and _same_day(v, event.time, directory)), None
+            )
+            if visit is None:
+                visit = Visit(row_id("visit", "order", fact.order_id), event.time)
+                visits.append(visit)
+            visit.order = fact.order_id
+            visit.booking_key = visit.booking_key or fact.booking_id
+            visit.by = visit.by or fact.by
+            visit.office = visit.office or directory.entry_id("office", fact.office)
+            visit.refs += event.refs
+            visit.events.append(event.id)
+    for event in facts:
+        fact = event.data
+        if isinstance(fact, VehicleHandedOver):
+            for visit in visits:
+                if visit.order == fact.order_id:
+                    visit.handed_over_at = visit.handed_over_at or event.time
+                    visit.events.append(event.id)
+    return sorted(visits, key=lambda v: (v.arrived_at, v.id)), inquiries
+
+
+def _arrived(visits: list[Visit], event: Event, fact: ClientArrived, directory: Directory) -> None:
+    """An arrival told twice (same visit, order or booking) is one visit, at its first moment."""
+    for visit in visits:
+        same = (fact.order_id and visit.order == fact.order_id) or (
+            fact.booking_id and visit.booking_key == fact.booking_id
+        )
+        if same:
+            visit.events.append(event.id)
+            visit.refs += event.refs
+            visit.order = visit.order or fact.order_id
+            return
+    ident = row_id("visit", event.source, fact.visit_id) if fact.visit_id else row_id("visit", str(event.id))
+    known = next((v for v in visits if v.id == ident), None)
+    if known is not None:
+        known.events.append(event.id)
+        return
+    visits.append(
+        Visit(
+            ident, event.time, list(event.refs), fact.order_id, fact.booking_id, by=fact.by,
+            office=directory.entry_id("office", fact.office), events=[event.id],
+        )
+    )  # fmt: skip
+
+
+def _awaits(booking: Booking, at: datetime, directory: Directory) -> bool:
+    """The booking is open at a moment: made, not called off, its slot's day not over."""
+    if booking.made_at > at or (booking.cancelled_at is not None and booking.cancelled_at <= at):
+        return False
+    end = booking.day_end(directory)
+    return end is None or at < end
+
+
+def _same_day(visit: Visit, at: datetime, directory: Directory) -> bool:
+    return directory.local_day(visit.arrived_at, visit.office) == directory.local_day(at, visit.office)
+
+
+def mark_no_shows(events: Iterable[Event], bookings: list[Booking]) -> None:
+    """A no-show by booking, or of the client's latest open booking whose slot had come."""
+    for event in events:
+        fact = event.data
+        if not isinstance(fact, ClientNoShow):
+            continue
+        booking = next((b for b in bookings if b.key == fact.booking_id), None)
+        if booking is None and fact.booking_id is None:
+            due = [b for b in bookings if b.slot_at and b.slot_at <= event.time and b.cancelled_at is None]
+            booking = max(due, key=lambda b: (b.slot_at or b.made_at, b.key), default=None)
+        if booking is None:
+            continue
+        booking.events.append(event.id)
+        moved_later = booking.moves and booking.slot_at is not None and booking.slot_at > event.time
+        if not moved_later:
+            booking.no_show_at = event.time
+
+
+def link(bookings: list[Booking], visits: list[Visit], opened: Opened, directory: Directory) -> None:
+    """Give bookings and visits to inquiries, in order of time (D-0.5)."""
+    moments: list[tuple[datetime, int, UUID, Booking | Visit]] = [(b.made_at, 0, b.id, b) for b in bookings]
+    moments += [(v.arrived_at, 1, v.id, v) for v in visits]
+    for at, _, _, what in sorted(moments, key=lambda m: m[:3]):
+        if isinstance(what, Booking):
+            what.inquiry = belongs_to(opened, what.refs, at, directory)
+            if what.inquiry is not None:
+                what.inquiry.events += what.events
+                if what.cancelled_at is not None and what.cancel_reason is not None:
+                    refuse(what.inquiry, what.cancel_reason, what.cancelled_at)
+        else:
+            _link_visit(what, bookings, opened, directory)
+
+
+def _link_visit(visit: Visit, bookings: list[Booking], opened: Opened, directory: Directory) -> None:
+    at = visit.arrived_at
+    named = next((b for b in bookings if b.key == visit.booking_key), None)
+    if named is not None:
+        visit.booking, visit.inquiry = named, named.inquiry
+    if visit.inquiry is None:
+        visit.inquiry = belongs_to(opened, visit.refs, at, directory)
+    if visit.booking is None and visit.inquiry is not None:
+        free = [b for b in bookings if b.inquiry is visit.inquiry and b.visit is None and b.made_at <= at
+                and not (b.cancelled_at and b.cancelled_at <= at)]  # fmt: skip
+        visit.booking = min(free, key=lambda b: (abs((b.slot_at or b.made_at) - at), b.key), default=None)
+    if visit.booking is not None:
+        visit.booking.visit = visit.booking.visit or visit
+    if visit.inquiry is not None:
+        visit.inquiry.arrivals.append(at)
+        visit.inquiry.events += visit.events
+
+
+def belongs_to(opened: Opened, refs: Iterable[str], at: datetime, directory: Directory) -> Inquiry | None:
+    """The inquiry that a booking or arrival belongs to (D-0.5).
+
+    A target inquiry that the fact names; else the client's latest target inquiry not older than the window and
+    without an arrival yet; else the named one; else his latest inquiry in the window.
+    """
+    named = opened.named(refs)
+    if named is not None and named.is_target:
+        return named
+    window = directory.rules_at(at).days("attribution_days")
+    recent = [i for i in opened.inquiries if i.opened_at <= at and at - i.opened_at <= window]
+    free = [i for i in recent if not any(a <= at for a in i.arrivals)]
+    targets = [i for i in free if i.is_target]
+    latest = max(targets, key=lambda i: (i.opened_at, i.id), default=None)
+    if latest is not None:
+        return latest
+    return named or max(free, key=lambda i: (i.category is None, i.opened_at, i.id), default=None)

@@ -1,0 +1,223 @@
+"""Contacts: the moments at which a client (or we) got in touch. Each may open an inquiry or join one.
+
+Forms: L13, INDEX-chat-form-crm. Chats: R0.18. Widgets: D-4.6, R0.16. Walk-ins: R0.17.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from domain.directory import Directory
+from domain.event import Event
+from domain.facts.inquiries import WalkInRegistered
+from domain.facts.sites import (
+    CallbackRequested,
+    ChatAnswered,
+    ChatFact,
+    ChatFinished,
+    FormSubmitted,
+)
+from domain.fold.calls import Call
+from domain.identity import inquiry_id
+from domain.refs import bare, ref, scope_of
+
+
+@dataclass(slots=True)
+class Contact:
+    """One moment of contact while it is being folded.
+
+    ``keys`` are the refs by which later facts may name it (scoped and bare). ``excluded`` says why the inquiry
+    it opens stays outside the reports.
+    """
+
+    id: UUID
+    at: datetime
+    kind: str  # call, site, chat, visit
+    source_path: str
+    keys: set[str]
+    events: list[UUID] = field(default_factory=list)
+    call: Call | None = None
+    ended_at: datetime | None = None
+    answered_at: datetime | None = None
+    agent: str | None = None
+    utm: dict[str, str] = field(default_factory=dict)
+    page: str | None = None
+    office: str | None = None
+    callback_id: str | None = None
+    duplicates: int = 0
+    excluded: str | None = None
+
+    @property
+    def source(self) -> str:
+        """Name of the source."""
+        return scope_of(self.source_path)
+
+    def named(self, *refs: str) -> None:
+        """Add refs, scoped and bare, by which facts may name this contact."""
+        self.keys.update(refs)
+        self.keys.update(bare(r) for r in refs)
+
+
+def call_contacts(calls: Iterable[Call]) -> list[Contact]:
+    """One contact a call; a second telling of a call gives its names to the first."""
+    contacts: dict[UUID, Contact] = {}
+    tellings = list(calls)
+    for call in tellings:
+        if call.same_as is None and call.direction != "internal":
+            contact = Contact(call.contact_id, call.started_at, "call", call.source_path, set(), call=call)
+            contact.events = list(call.events)
+            contact.answered_at = call.answered_at if call.talked else None
+            contact.ended_at = call.ended_at
+            contact.utm, contact.page = call.utm, call.page
+            contact.callback_id = call.callback_id
+            contacts[call.id] = contact
+    for call in tellings:
+        main = contacts.get((call.same_as or call).id)
+        if main is not None:
+            main.named(ref("call", call.provider_call_id, call.source), ref("inquiry", str(call.contact_id)))
+            if call.same_as is not None:
+                main.events += call.events
+    return list(contacts.values())
+
+
+def form_contacts(events: Iterable[Event], directory: Directory) -> list[Contact]:
+    """Forms and widget requests; the same form from the same person within the window is one (L13)."""
+    kept: list[tuple[Contact, FormSubmitted]] = []
+    found: list[Contact] = []
+    for event in events:
+        fact = event.data
+        if isinstance(fact, FormSubmitted):
+            identity = ref("inquiry", str(inquiry_id(event.source, "form", fact.submission_id)))
+            names = (ref("form", fact.submission_id, event.source_name), identity)
+            window = directory.rules_at(event.time).days("form_duplicate_minutes")
+            first = next(
+                (
+                    c
+                    for c, f in reversed(kept)
+                    if event.time - c.at <= window and _same_form(event, fact, c, f)
+                ),
+                None,
+            )
+            if first is not None:
+                first.duplicates += 1
+                first.named(*names)
+                first.events.append(event.id)
+                continue
+            contact = Contact(
+                inquiry_id(event.source, "form", fact.submission_id), event.time, "site", event.source, set()
+            )
+            contact.named(*names)
+            contact.utm, contact.page = dict(fact.utm), fact.page or fact.referrer
+            if fact.spam:
+                contact.excluded = "spam_form"
+            elif not (fact.phone or fact.phone_raw or fact.email):
+                contact.excluded = "no_contact"
+            kept.append((contact, fact))
+        elif isinstance(fact, CallbackRequested):
+            ident = inquiry_id(event.source, "callback", fact.callback_id)
+            contact = Contact(ident, event.time, "site", event.source, set(), callback_id=fact.callback_id)
+            contact.named(ref("callback", fact.callback_id, event.source_name), ref("inquiry", str(ident)))
+            contact.utm, contact.page = dict(fact.utm), fact.page
+        else:
+            continue
+        contact.events.append(event.id)
+        found.append(contact)
+    return found
+
+
+def _same_form(event: Event, fact: FormSubmitted, contact: Contact, kept: FormSubmitted) -> bool:
+    if event.source != contact.source_path or fact.form_id != kept.form_id or fact.spam != kept.spam:
+        return False
+    phone = fact.phone or fact.phone_raw
+    if phone:
+        return phone == (kept.phone or kept.phone_raw)
+    return bool(fact.email) and fact.email == kept.email
+
+
+def chat_contacts(events: Iterable[Event], directory: Directory) -> list[Contact]:
+    """Dialogues: one a chat id, and a new one after a day of silence (R0.18)."""
+    by_chat: dict[tuple[str, str], list[Event]] = {}
+    for event in events:
+        if isinstance(event.data, ChatFact):
+            by_chat.setdefault((event.source, event.data.chat_id), []).append(event)
+    found: list[Contact] = []
+    for (source, chat_id), facts in by_chat.items():
+        found += _dialogues(source, chat_id, facts, directory)
+    return found
+
+
+def _dialogues(source: str, chat_id: str, facts: list[Event], directory: Directory) -> list[Contact]:
+    spans = [_span(e) for e in facts]
+    order = sorted(range(len(facts)), key=lambda n: (spans[n][0], facts[n].time, facts[n].id))
+    silence = directory.rules_at(facts[0].time).days("chat_silence_hours")
+    parts: list[list[int]] = []
+    last: datetime | None = None
+    for n in order:
+        start, end = spans[n]
+        if last is None or start - last > silence:
+            parts.append([])
+        parts[-1].append(n)
+        last = max(last or end, end)
+    found: list[Contact] = []
+    for nth, part in enumerate(parts):
+        members = sorted((facts[n] for n in part), key=lambda e: (e.time, e.id))
+        own_clock = [n for n in part if facts[n].time_basis == "source"]
+        at = min(spans[n][0] for n in own_clock or part)
+        ident = inquiry_id(source, "chat", chat_id) if nth == 0 else members[0].id
+        contact = Contact(ident, at, "chat", source, set(), ended_at=max(spans[n][1] for n in part))
+        contact.named(ref("inquiry", str(ident)))
+        if nth == len(parts) - 1:
+            contact.named(ref("chat", chat_id, scope_of(source)))
+        for event in members:
+            contact.events.append(event.id)
+            _add_chat_fact(contact, event)
+        found.append(contact)
+    return found
+
+
+def _span(event: Event) -> tuple[datetime, datetime]:
+    """First and last moment a chat fact speaks of: the provider's message times where it gives them."""
+    stamps = [m.at for m in event.data.messages if m.at] if isinstance(event.data, ChatFinished) else []
+    return (min(stamps), max(stamps)) if stamps else (event.time, event.time)
+
+
+def _add_chat_fact(contact: Contact, event: Event) -> None:
+    fact = event.data
+    if isinstance(fact, ChatFact):
+        contact.utm = contact.utm or dict(fact.utm)
+        contact.page = contact.page or fact.page
+    match fact:
+        case ChatAnswered():
+            contact.agent = fact.agent_id or fact.agent_name or contact.agent
+            contact.answered_at = min(contact.answered_at or event.time, event.time)
+        case ChatFinished():
+            replies = [m for m in fact.messages if m.by == "agent"]
+            stamps = [m.at for m in replies if m.at]
+            if stamps:
+                contact.answered_at = min(stamps)
+            elif replies:
+                contact.answered_at = contact.answered_at or event.time
+            spoke = [m.agent_id for m in replies if m.agent_id]
+            contact.agent = spoke[-1] if spoke else fact.agents[-1] if fact.agents else contact.agent
+            if fact.blacklisted:
+                contact.excluded = "spam_chat"
+
+
+def walkin_contacts(events: Iterable[Event]) -> list[Contact]:
+    """Clients who came without calling."""
+    found: list[Contact] = []
+    for event in events:
+        fact = event.data
+        if isinstance(fact, WalkInRegistered):
+            ident = inquiry_id(event.source, "walkin", fact.walkin_id)
+            contact = Contact(
+                ident, event.time, "visit", event.source, set(), events=[event.id], agent=fact.by
+            )
+            contact.named(ref("inquiry", str(ident)), ref("visit", fact.walkin_id))
+            contact.office = fact.office
+            contact.answered_at = event.time
+            found.append(contact)
+    return found

@@ -1,0 +1,174 @@
+"""Receipts, refunds and margin. Decisions: D-0.8, R0.25–R0.27; money is Decimal roubles, never rounded here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from domain.directory import Directory
+from domain.event import Event
+from domain.facts.sales import SaleLine, SaleRecorded, SaleRefunded
+from domain.fold.bookings import Booking, Visit, belongs_to
+from domain.fold.inquiries import Inquiry, Opened
+from domain.identity import row_id
+
+ZERO = Decimal(0)
+
+
+@dataclass(slots=True)
+class Line:
+    """One line of a receipt or refund; a refund's figures are negative."""
+
+    id: UUID
+    at: datetime
+    kind: str
+    name: str | None
+    qty: Decimal
+    amount: Decimal
+    cost: Decimal | None
+    margin: Decimal | None
+    event: UUID
+
+
+@dataclass(slots=True)
+class Sale:
+    """One receipt with its refunds while it is being folded."""
+
+    key: str
+    sold_at: datetime | None = None
+    at: datetime | None = None
+    document: str | None = None
+    order: str | None = None
+    booking_key: str | None = None
+    by: str | None = None
+    refs: list[str] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
+    refunded: Decimal = ZERO
+    refunded_at: datetime | None = None
+    inquiry: Inquiry | None = None
+    visit: Visit | None = None
+    events: list[UUID] = field(default_factory=list)
+
+    @property
+    def id(self) -> UUID:
+        """Id of the row."""
+        return row_id("sale", self.key)
+
+    @property
+    def sales(self) -> Decimal:
+        """Roubles after discounts, less refunds."""
+        return sum((line.amount for line in self.lines), ZERO)
+
+    @property
+    def margin(self) -> Decimal:
+        """Σ (price − cost); a part without a cost adds nothing and makes the margin incomplete (D-0.8)."""
+        return sum((line.margin for line in self.lines if line.margin is not None), ZERO)
+
+    @property
+    def incomplete(self) -> bool:
+        """A part without a cost is among the lines."""
+        return any(line.margin is None for line in self.lines)
+
+
+def assemble_sales(events: Iterable[Event]) -> list[Sale]:
+    """All receipts of one client; refunds come after the receipt whatever their clocks say."""
+    facts = list(events)
+    sales: dict[str, Sale] = {}
+    for event in facts:
+        fact = event.data
+        if isinstance(fact, SaleRecorded):
+            sale = sales.setdefault(fact.receipt_id, Sale(fact.receipt_id))
+            sale.sold_at = sale.at = event.time
+            sale.document, sale.by = fact.document, fact.by
+            sale.lines = [
+                _line(fact.receipt_id, "sale", n, one, event, 1) for n, one in enumerate(fact.lines)
+            ]
+            _common(sale, event, fact)
+    for event in facts:
+        fact = event.data
+        if isinstance(fact, SaleRefunded):
+            sale = sales.setdefault(fact.receipt_id, Sale(fact.receipt_id))
+            sale.at = sale.at or event.time
+            before = sale.sales
+            sale.lines += _refund(fact, sale, event)
+            sale.refunded += before - sale.sales
+            sale.refunded_at = event.time
+            _common(sale, event, fact)
+    return sorted(sales.values(), key=lambda s: (s.at or datetime.max, s.key))
+
+
+def _common(sale: Sale, event: Event, fact: SaleRecorded | SaleRefunded) -> None:
+    sale.order = sale.order or fact.order_id
+    sale.booking_key = sale.booking_key or fact.booking_id
+    sale.refs += event.refs
+    sale.events.append(event.id)
+
+
+def _line(receipt: str, part: str, n: int, one: SaleLine, event: Event, sign: int) -> Line:
+    amount = one.qty * one.price - one.discount
+    cost = one.cost * one.qty if one.cost is not None else None
+    if cost is None and one.kind != "part":
+        cost = ZERO
+    margin = None if cost is None else (amount - cost) * sign
+    ident = row_id("sale_line", receipt, part, str(event.id), str(n))
+    kind = one.kind if sign > 0 else "refund"
+    return Line(
+        ident, event.time, kind, one.name, one.qty * sign, amount * sign,
+        None if cost is None else cost * sign, margin, event.id,
+    )  # fmt: skip
+
+
+def _refund(fact: SaleRefunded, sale: Sale, event: Event) -> list[Line]:
+    """Returned lines; or a returned sum (all of it lost margin); or, with neither, the whole rest."""
+    part = fact.refund_id or "refund"
+    if fact.lines:
+        return [_line(fact.receipt_id, part, n, one, event, -1) for n, one in enumerate(fact.lines)]
+    ident = row_id("sale_line", fact.receipt_id, part, str(event.id), "whole")
+    if fact.amount is not None:
+        return [
+            Line(ident, event.time, "refund", None, Decimal(-1), -fact.amount, ZERO, -fact.amount, event.id)
+        ]
+    rest, margin = sale.sales, sale.margin
+    return [Line(ident, event.time, "refund", None, Decimal(-1), -rest, margin - rest, -margin, event.id)]
+
+
+def link_sales(
+    sales: list[Sale],
+    visits: Sequence[Visit],
+    bookings: Sequence[Booking],
+    opened: Opened,
+    directory: Directory,
+) -> None:
+    """Give receipts to inquiries: by the order or booking they name, a named target inquiry, the client's latest
+    visit within the window, else as a booking would be given (D-0.5).
+    """
+    for sale in sales:
+        at = sale.sold_at or sale.at
+        if at is None:
+            continue
+        sale.visit = next((v for v in visits if sale.order and v.order == sale.order), None)
+        booking = next((b for b in bookings if b.key == sale.booking_key), None)
+        if sale.visit is None and booking is not None:
+            sale.visit = booking.visit
+        named = opened.named(sale.refs)
+        if sale.visit is None and not (named and named.is_target):
+            window = directory.rules_at(at).days("attribution_days")
+            came = [v for v in visits if v.arrived_at <= at and at - v.arrived_at <= window]
+            sale.visit = max(came, key=lambda v: (v.arrived_at, v.id), default=None)
+        if named is not None and named.is_target:
+            sale.inquiry = named
+        elif sale.visit is not None and sale.visit.inquiry is not None:
+            sale.inquiry = sale.visit.inquiry
+        elif booking is not None and booking.inquiry is not None:
+            sale.inquiry = booking.inquiry
+        else:
+            sale.inquiry = belongs_to(opened, sale.refs, at, directory)
+        if sale.inquiry is not None:
+            sale.inquiry.sales += sale.sales
+            sale.inquiry.margin += sale.margin
+            sale.inquiry.margin_incomplete |= sale.incomplete
+            sale.inquiry.receipts += sale.sold_at is not None
+            sale.inquiry.events += sale.events

@@ -1,0 +1,265 @@
+"""Who is who: from the facts of one group to clients (spec 2.3). Pure, and a function of the set of facts.
+
+Strong and medium refs that one fact carries make one client; weak refs lead an anonymous fact to the client the
+visitor was last known as; entity refs lead a fact to the client of the thing it speaks about. Links and
+un-links are facts too: an un-link parts its two sides for good, until a later link joins them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from domain.directory import Directory
+from domain.event import Event
+from domain.facts.inquiries import ContactMarked, IdentityLinked, IdentityUnlinked, as_ref
+from domain.identity import client_id
+from domain.refs import Strength, bare, kind_of, strength
+
+_NO_MARK = ("", "none", "нет")
+
+
+@dataclass(slots=True)
+class Person:
+    """One client of a group: his refs, his mark, and his facts in the fold's order."""
+
+    client_id: UUID
+    refs: list[str] = field(default_factory=list)
+    mark: str | None = None
+    events: list[Event] = field(default_factory=list)
+    aliases: set[UUID] = field(default_factory=set)
+
+
+class _Joined:
+    """Union-find over strings, with pairs that must stay apart."""
+
+    def __init__(self, apart: set[tuple[str, str]]) -> None:
+        self.parent: dict[str, str] = {}
+        self.apart = apart
+
+    def find(self, node: str) -> str:
+        parent = self.parent
+        if node not in parent:
+            parent[node] = node
+            return node
+        while parent[node] != node:
+            parent[node] = parent[parent[node]]
+            node = parent[node]
+        return node
+
+    def join(self, a: str, b: str) -> None:
+        """Make two nodes one, unless that would put an un-linked pair together."""
+        ra, rb = self.find(a), self.find(b)
+        if ra == rb:
+            return
+        for x, y in self.apart:
+            if {self.find(x), self.find(y)} == {ra, rb}:
+                return
+        self.parent[max(ra, rb)] = min(ra, rb)
+
+
+def _marks(events: Sequence[Event], directory: Directory) -> dict[str, str]:
+    """Marked refs: employees' own numbers and our lines by the directory, the rest by the latest mark."""
+    marks = {f"phone:{phone}": "employee" for phone in directory.own_phones}
+    for event in events:
+        if isinstance(event.data, ContactMarked):
+            mark = event.data.mark.casefold()
+            for one in event.refs:
+                if mark in _NO_MARK:
+                    marks.pop(one, None)
+                else:
+                    marks[one] = mark
+    return marks
+
+
+def _apart(events: Sequence[Event]) -> set[tuple[str, str]]:
+    """Pairs whose latest word is an un-link."""
+    latest: dict[tuple[str, str], bool] = {}
+    for event in events:
+        if isinstance(event.data, IdentityLinked):
+            a, b = sorted((as_ref(event.data.a), as_ref(event.data.b)))
+            latest[a, b] = isinstance(event.data, IdentityUnlinked)
+    return {pair for pair, is_apart in latest.items() if is_apart}
+
+
+def _scoped(events: Sequence[Event]) -> dict[str, list[tuple[datetime, str]]]:
+    """Bare entity ref → the scoped spellings seen, with the moment each was first seen."""
+    first: dict[str, datetime] = {}
+    for event in events:
+        for one in event.refs:
+            if strength(one) is Strength.ENTITY and bare(one) != one and one not in first:
+                first[one] = event.time
+    found: dict[str, list[tuple[datetime, str]]] = {}
+    for one, at in first.items():
+        found.setdefault(bare(one), []).append((at, one))
+    return found
+
+
+def _nearest(one: str, spellings: list[tuple[datetime, str]] | None, at: datetime) -> str:
+    """A bare entity ref stands for the scoped one seen nearest in time."""
+    return min(spellings, key=lambda s: (abs(s[0] - at), s[1]))[1] if spellings else one
+
+
+class _Facts:
+    """Each event's refs, sorted by what they are good for."""
+
+    def __init__(self, events: Sequence[Event], marks: dict[str, str]) -> None:
+        scoped = _scoped(events)
+        self.who: list[list[str]] = []
+        self.marked: list[list[str]] = []
+        self.weak: list[list[str]] = []
+        self.what: list[list[str]] = []
+        for event in events:
+            who: list[str] = []
+            marked: list[str] = []
+            weak: list[str] = []
+            what: list[str] = []
+            for one in event.refs:
+                match strength(one):
+                    case Strength.STRONG | Strength.MEDIUM:
+                        (marked if one in marks else who).append(one)
+                    case Strength.WEAK:
+                        weak.append(one)
+                    case Strength.ENTITY:
+                        what.append(_nearest(one, scoped.get(one), event.time))
+            self.who.append(who)
+            self.marked.append(marked)
+            self.weak.append(weak)
+            self.what.append(what)
+
+
+class _Households:
+    """The working of ``resolve``: step by step from refs to the client (by anchor ref) of every fact."""
+
+    def __init__(self, events: Sequence[Event], marks: dict[str, str]) -> None:
+        self.events = events
+        self.facts = _Facts(events, marks)
+        self.joined = _Joined(_apart(events))
+        self.things = _Joined(set())
+        self.first_seen: dict[str, None] = {}
+        for n, event in enumerate(events):
+            who, what = self.facts.who[n], self.facts.what[n]
+            self.first_seen.update(dict.fromkeys(who))
+            if not isinstance(event.data, IdentityUnlinked):
+                for other in who[1:]:
+                    self.joined.join(who[0], other)
+            for other in what[1:]:
+                self.things.join(what[0], other)
+        self.anchor: dict[str, str] = {}
+        for one in self.first_seen:
+            self.anchor.setdefault(self.joined.find(one), one)
+        self.owner: dict[str, str] = {}
+        self.led: dict[str, list[tuple[datetime, str]]] = {}
+        self._own_by_name()
+        self._lead_visitors()
+        self._own_by_visitor()
+
+    def named(self, n: int) -> str | None:
+        """The anchor of the client whom a fact names by a strong ref; a marked ref stands for itself."""
+        if self.facts.who[n]:
+            return self.anchor[self.joined.find(self.facts.who[n][0])]
+        return min(self.facts.marked[n]) if self.facts.marked[n] else None
+
+    def thing(self, n: int) -> str | None:
+        """The root of the thing (call, booking, receipt …) that a fact speaks about."""
+        return self.things.find(self.facts.what[n][0]) if self.facts.what[n] else None
+
+    def _own_by_name(self) -> None:
+        """A thing belongs to the first client named together with it."""
+        for n in range(len(self.events)):
+            name, thing = self.named(n), self.thing(n)
+            if name is not None and thing is not None:
+                self.owner.setdefault(thing, name)
+
+    def _lead_visitors(self) -> None:
+        """When a visitor was known as whom."""
+        for n, event in enumerate(self.events):
+            thing = self.thing(n)
+            name = self.named(n) or (self.owner.get(thing) if thing else None)
+            if name is not None:
+                for one in self.facts.weak[n]:
+                    self.led.setdefault(one, []).append((event.time, name))
+
+    def visitor(self, n: int) -> str | None:
+        """The client as whom a visitor was last known at that time, else as whom he was known first."""
+        for one in self.facts.weak[n]:
+            links = self.led.get(one)
+            if links:
+                before = [name for at, name in links if at <= self.events[n].time]
+                return before[-1] if before else links[0][1]
+        return None
+
+    def _own_by_visitor(self) -> None:
+        """A thing nobody was named with belongs to its visitor, else it is an anonymous client of its own."""
+        for n in range(len(self.events)):
+            thing = self.thing(n)
+            if thing is not None and thing not in self.owner and self.facts.weak[n]:
+                self.owner[thing] = self.visitor(n) or min(self.facts.weak[n])
+        for n in range(len(self.events)):
+            thing = self.thing(n)
+            if thing is not None:
+                self.owner.setdefault(thing, _best_thing(self.facts.what[n]))
+
+    def home(self, n: int) -> str:
+        """The anchor of the client to whom a fact goes."""
+        thing = self.thing(n)
+        if thing is not None:
+            return self.owner[thing]
+        anonymous = min(self.facts.weak[n]) if self.facts.weak[n] else f"event:{self.events[n].id}"
+        return self.named(n) or self.visitor(n) or anonymous
+
+
+def resolve(events: Sequence[Event], directory: Directory) -> list[Person]:
+    """Split one group's facts (as given by ``domain.fold.history``: unique, in order) into clients.
+
+    Every event goes to exactly one client. Clients are sorted by id.
+    """
+    marks = _marks(events, directory)
+    house = _Households(events, marks)
+    facts = house.facts
+    people: dict[str, Person] = {}
+    for n, event in enumerate(events):
+        home = house.home(n)
+        person = people.setdefault(home, Person(client_id(home), mark=marks.get(home)))
+        person.events.append(event)
+        if not facts.who[n] and not facts.marked[n]:
+            trace = facts.weak[n] or ([_best_thing(facts.what[n])] if facts.what[n] else [])
+            person.aliases.update(client_id(one) for one in trace[:1])
+    for one in house.first_seen:
+        home = house.anchor[house.joined.find(one)]
+        if home in people:
+            people[home].refs.append(one)
+            people[home].aliases.add(client_id(one))
+    for home, person in people.items():
+        if home in marks:
+            person.refs.append(home)
+    return _distinct_aliases(sorted(people.values(), key=lambda p: p.client_id))
+
+
+def _best_thing(what: list[str]) -> str:
+    """The entity that names an anonymous client: a call before a chat before a form …, never an inquiry."""
+    order = (
+        "call",
+        "chat",
+        "form",
+        "callback",
+        "visit",
+        "lead",
+        "order",
+        "booking",
+        "receipt",
+        "task",
+        "inquiry",
+    )
+    return min(what, key=lambda r: (order.index(kind_of(r)), r))
+
+
+def _distinct_aliases(people: list[Person]) -> list[Person]:
+    """An alias leads to one client only: the id of a living client is nobody's alias; else the first takes it."""
+    taken = {p.client_id for p in people}
+    for person in people:
+        person.aliases -= taken
+        taken |= person.aliases
+    return people
