@@ -37,6 +37,7 @@ class Column:
     counted: Label  # the unit that is counted (обращения, чеки …)
     refers: str  # "R0.23, G4"
     optional: bool = False
+    dated_by: Label | None = None  # time basis in words (G2): by which moment the period selects it
 
 
 @dataclass(frozen=True, slots=True)

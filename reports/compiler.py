@@ -1,0 +1,181 @@
+"""From a report's data and parameters to SQL: one scope query, which the report, the drill and the SQL views share.
+
+The scope query has one row per counted thing: a subject row (cohort basis: all its measures at once, so the report
+is one scan) or a subject row × a thing that happened to it (activity basis: each by its own moment). Columns:
+``id``, ``client``, ``moment``, ``excluded_by`` (null = in the report), ``d_<dimension>`` and ``m_<measure>``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from domain.directory import Directory
+from domain.rules import Rules
+from reports.dimensions import NONE_KEY
+from reports.model import Measure, ReportSpec
+from reports.result import Params
+
+_WIDEST_OFFSET = timedelta(hours=16)
+
+
+@dataclass(slots=True)
+class Query:
+    """SQL text with named placeholders and their values."""
+
+    text: str
+    values: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Compiler:
+    """Compiles one report with one set of parameters over given relations.
+
+    ``relations``: table name → SQL of the relation to read (a table, or live rows with an overlay; reports.overlay).
+    """
+
+    spec: ReportSpec
+    params: Params
+    directory: Directory
+    as_of: datetime
+    relations: Mapping[str, str]
+
+    def scope(
+        self,
+        *,
+        dimensions: Iterable[str],
+        measures: Sequence[str],
+        conditions: Sequence[tuple[str, bool, tuple[str, ...]]] = (),
+    ) -> Query:
+        """The scope query with the named dimensions and measures; ``conditions`` narrow it beside the filters."""
+        query = Query("", {"as_of": self.as_of, "zone": self.params.zone})
+        wanted = [self.spec.measure(key) for key in measures]
+        dims = list(dict.fromkeys(dimensions))
+        selects = [
+            self._select(query, dims, wanted, here, moment, join, conditions)
+            for moment, join, here in self._branches(wanted)
+        ]
+        query.text = "\nunion all\n".join(selects)
+        return query
+
+    def _branches(self, wanted: Sequence[Measure]) -> list[tuple[str, str, dict[str, str]]]:
+        """(moment, join, {measure: sql}) of each part of the scope."""
+        if self.params.basis == "cohort":
+            return [(self.spec.subject.born, "", {m.key: m.sql for m in wanted})]
+        parts: dict[tuple[str, str], dict[str, str]] = {}
+        for m in wanted:
+            moment, join, sql = (m.joined.moment, m.joined.join, m.joined.sql) if m.joined else (m.moment, "", m.sql)
+            parts.setdefault((moment, join), {})[m.key] = sql
+        return [(moment, join, here) for (moment, join), here in parts.items()]
+
+    def _select(
+        self,
+        query: Query,
+        dimensions: Sequence[str],
+        measures: Sequence[Measure],
+        here: Mapping[str, str],
+        moment: str,
+        join: str,
+        conditions: Sequence[tuple[str, bool, tuple[str, ...]]],
+    ) -> str:
+        subject = self.spec.subject
+        columns = [
+            f"{subject.id} as id",
+            f"{subject.client} as client",
+            f"{moment} as moment",
+            f"{self.excluded_by()} as excluded_by",
+            *(f"{self.spec.dimension(d).sql} as d_{d}" for d in dimensions),
+            *(f"{here.get(m.key, 'false' if m.kind == 'flag' else '0::numeric')} as m_{m.key}" for m in measures),
+        ]
+        where = [
+            self._period(query, moment),
+            *(self._in(query, *condition) for condition in (*self.params.filters, *conditions)),
+        ]
+        if len(here) == 1 and self.params.basis == "activity":
+            only = next(m for m in measures if m.key in here)
+            if only.kind == "flag":
+                where.append(here[only.key])
+        text = (
+            f"select {', '.join(columns)}\nfrom {{{subject.table}}} i {join}\nwhere " + "\n  and ".join(f"({w})" for w in where)
+        )
+        return self._finish(query, text, moment)
+
+    def excluded_by(self) -> str:
+        """SQL: the notice key of the first rule that keeps a row out, or null."""
+        cases = " ".join(f"when {e.condition} then {e.key_sql}" for e in self.spec.exclusions)
+        return f"case {cases} end"
+
+    def _period(self, query: Query, moment: str) -> str:
+        """Half-open period (G1), in the report's zone or by each row's office."""
+        p = self.params
+        query.values.update(period_values(p))
+        if not p.office_time:
+            return f"{moment} >= %(since)s and {moment} < %(till)s"
+        local = f"({moment} at time zone {self.spec.subject.zone})"
+        return (
+            f"{moment} >= %(since)s and {moment} < %(till)s and {local} >= %(local_since)s and {local} < %(local_till)s"
+        )
+
+    def _in(self, query: Query, dimension: str, included: bool, values: tuple[str, ...]) -> str:
+        sql = self.spec.dimension(dimension).sql
+        named = [v for v in values if v != NONE_KEY]
+        name = f"f{len(query.values)}"
+        query.values[name] = named
+        hit = f"coalesce(({sql}) = any(%({name})s::text[]), false)"
+        if NONE_KEY in values:
+            hit = f"({hit} or ({sql}) is null)"
+        return hit if included else f"not {hit}"
+
+    def _finish(self, query: Query, text: str, moment: str) -> str:
+        zone = self.spec.subject.zone if self.params.office_time else "%(zone)s"
+        if "{valid_reasons}" in text:
+            condition, values = valid_reasons(self.params.valid_reasons, self.directory)
+            text = text.replace("{valid_reasons}", condition)
+            query.values.update(values)
+        text = text.replace("{moment}", moment).replace("{zone}", zone).replace("{as_of}", "%(as_of)s")
+        return self.finish_tables(text)
+
+    def finish_tables(self, text: str) -> str:
+        """Put the relations in for ``{table}`` marks."""
+        for table, relation in self.relations.items():
+            text = text.replace(f"{{{table}}}", relation)
+        return text
+
+
+def period_values(params: Params) -> dict[str, object]:
+    """Bounds of the period as SQL values: UTC moments, and local days for «по времени филиала»."""
+    since = datetime.combine(params.first_day, time())
+    till = datetime.combine(params.last_day + timedelta(days=1), time())
+    if params.office_time:
+        return {
+            "since": since.replace(tzinfo=UTC) - _WIDEST_OFFSET,
+            "till": till.replace(tzinfo=UTC) + _WIDEST_OFFSET,
+            "local_since": since,
+            "local_till": till,
+        }
+    zone = ZoneInfo(params.zone)
+    return {
+        "since": since.replace(tzinfo=zone).astimezone(UTC),
+        "till": till.replace(tzinfo=zone).astimezone(UTC),
+    }
+
+
+def valid_reasons(override: tuple[str, ...] | None, directory: Directory) -> tuple[str, dict[str, object]]:
+    """SQL condition «the refusal reason is valid» (R0.42, D-0.4) and its values.
+
+    By the rule in force on the inquiry's date, or by the reader's own list.
+    """
+    if override is not None:
+        return "i.refusal_reason_id = any(%(valid)s::text[])", {"valid": list(override)}
+    values: dict[str, object] = {"valid_0": sorted(Rules().valid_reasons)}
+    condition = "i.refusal_reason_id = any(%(valid_0)s::text[])"
+    for n, (since, rules) in enumerate(directory.rule_versions, 1):
+        values[f"valid_{n}"] = sorted(rules.valid_reasons)
+        values[f"valid_since_{n}"] = since
+        condition = (
+            f"case when i.opened_at >= %(valid_since_{n})s then i.refusal_reason_id = any(%(valid_{n})s::text[])"
+            f" else {condition} end"
+        )
+    return f"({condition})", values

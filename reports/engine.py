@@ -1,0 +1,197 @@
+# ruff: noqa: S608 - the text comes from the catalogue and the schema; values are always bound
+"""Runs a report: compiles its scope, groups it in one query and recomputes every level from sums (G4, G8)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+import psycopg
+from psycopg.rows import tuple_row
+
+from reports.catalogue import INQUIRIES
+from reports.compiler import Compiler, Query
+from reports.context import Context
+from reports.dimensions import label_of, order_key
+from reports.model import Metric, ReportSpec
+from reports.overlay import snapshot
+from reports.result import Group, Notice, Params, Report, Value
+
+Conn = psycopg.AsyncConnection[Any]
+Path = tuple[str | None, ...]
+Sums = dict[str, int | Decimal]
+
+_ZERO: Final = Decimal(0)
+
+
+async def run(conn: Conn, params: Params, context: Context, spec: ReportSpec = INQUIRIES) -> Report:
+    """Build a report. Reads one consistent snapshot; changes nothing.
+
+    Without ``as_of`` and ``known_at`` both clocks are ``context.now``. Raises psycopg errors only.
+    """
+    async with snapshot(conn, params, context) as relations:
+        compiler = Compiler(spec, params, context.directory, params.as_of or context.now, relations)
+        grouped = await _grouped(conn, compiler)
+        absent = await _not_connected(conn, spec, relations)
+    total = grouped.sums.get((), {})
+    return Report(
+        name=spec.name,
+        title=spec.title,
+        params=params,
+        columns=tuple(m.column for m in spec.metrics),
+        groups=_tree(spec, params, context, grouped.sums),
+        total=values_of(spec, total),
+        notices=_notices(spec, grouped.excluded),
+        as_of=params.as_of or context.now,
+        fresh_at=context.fresh_at,
+        lag_s=context.lag_s,
+        rules=context.rules,
+        not_connected=absent,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """Sums of every node of the tree by its path from the root, and how many rows each notice kept out."""
+
+    sums: dict[Path, Sums]
+    excluded: dict[str, int]
+
+
+def values_of(spec: ReportSpec, sums: Mapping[str, int | Decimal]) -> dict[str, Value]:
+    """All metrics of one node: sums, and ratios of sums; None where the denominator is zero."""
+    return {m.key: _value(spec, m, sums) for m in spec.metrics}
+
+
+def _value(spec: ReportSpec, metric: Metric, sums: Mapping[str, int | Decimal]) -> Value:
+    top = sums.get(metric.measure, 0)
+    if metric.per is None:
+        return int(top) if metric.column.unit == "count" else Decimal(top)
+    bottom = sums.get(metric.per, 0)
+    return Decimal(top) / Decimal(bottom) if bottom else None
+
+
+async def _grouped(conn: Conn, compiler: Compiler) -> Grouped:
+    by_client = compiler.params.counted == "client"
+    query = group_query(compiler)
+    async with conn.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute(query.text.encode(), query.values)
+        rows = await cursor.fetchall()
+    return _read_levels(compiler, rows) if by_client else _fold_leaves(compiler, rows)
+
+
+def group_query(compiler: Compiler) -> Query:
+    """One scan: rows of the report by its levels, and the excluded ones by their rule.
+
+    Columns: excluded_by, rolled (bit mask of levels rolled up), the levels, the count for notices, the measures.
+    """
+    spec, params = compiler.spec, compiler.params
+    keys = [m.key for m in spec.measures]
+    scope = compiler.scope(dimensions=params.levels, measures=keys)
+    levels = [f"g{n}" for n in range(len(params.levels))]
+    inner = ", ".join(
+        f"case when x.excluded_by is null then x.d_{d} end as {g}" for g, d in zip(levels, params.levels, strict=True)
+    )
+    by_client = params.counted == "client"
+    figures = ", ".join(
+        (f"count(distinct y.client) filter (where y.m_{m.key})" if by_client else f"count(*) filter (where y.m_{m.key})")
+        if m.kind == "flag"
+        else f"coalesce(sum(y.m_{m.key}), 0)"
+        for m in spec.measures
+    )
+    if by_client:
+        sets = ", ".join(f"({', '.join(['y.excluded_by', *levels[:n]])})" for n in range(len(levels) + 1))
+        grouping, rolled = f"grouping sets ({sets})", f"grouping({', '.join(levels)})" if levels else "0"
+    else:
+        grouping, rolled = ", ".join(["y.excluded_by", *levels]), "0"
+    scope.text = (
+        f"select {', '.join(['y.excluded_by', rolled, *levels])}, count(*) filter (where y.m_{spec.counts}), {figures}\n"
+        f"from (select x.*{', ' + inner if inner else ''} from (\n{scope.text}\n) x) y\ngroup by {grouping}"
+    )
+    return scope
+
+
+def _fold_leaves(compiler: Compiler, rows: Sequence[tuple[Any, ...]]) -> Grouped:
+    """Additive sums: every leaf is added to all nodes above it."""
+    keys = [m.key for m in compiler.spec.measures]
+    depth = len(compiler.params.levels)
+    sums: dict[Path, Sums] = {(): dict.fromkeys(keys, 0)}
+    excluded: dict[str, int] = {}
+    for rule, _, *rest in rows:
+        levels, counted, figures = tuple(rest[:depth]), rest[depth], rest[depth + 1 :]
+        if rule is not None:
+            excluded[rule] = excluded.get(rule, 0) + counted
+            continue
+        for n in range(depth + 1):
+            node = sums.setdefault(levels[:n], dict.fromkeys(keys, 0))
+            for key, figure in zip(keys, figures, strict=True):
+                node[key] += figure
+    return Grouped(sums, excluded)
+
+
+def _read_levels(compiler: Compiler, rows: Sequence[tuple[Any, ...]]) -> Grouped:
+    """Distinct counts are not additive (G8): the database has computed each level by itself."""
+    keys = [m.key for m in compiler.spec.measures]
+    depth = len(compiler.params.levels)
+    sums: dict[Path, Sums] = {(): dict.fromkeys(keys, 0)}
+    excluded: dict[str, int] = {}
+    for rule, rolled, *rest in rows:
+        kept = depth - int(rolled).bit_count()
+        if rule is None:
+            sums[tuple(rest[:kept])] = dict(zip(keys, rest[depth + 1 :], strict=True))
+        elif kept == 0:
+            excluded[rule] = rest[depth]
+    return Grouped(sums, excluded)
+
+
+def _tree(spec: ReportSpec, params: Params, context: Context, sums: Mapping[Path, Sums]) -> tuple[Group, ...]:
+    below: dict[Path, list[Path]] = {}
+    for path in sums:
+        if path:
+            below.setdefault(path[:-1], []).append(path)
+
+    def build(parent: Path) -> tuple[Group, ...]:
+        paths = below.get(parent, [])
+        if not paths:
+            return ()
+        dimension = spec.dimension(params.levels[len(parent)])
+        paths.sort(key=lambda p: order_key(dimension, p[-1], context.directory, params.lang))
+        return tuple(
+            Group(
+                dimension=dimension.key,
+                key=path[-1],
+                label=label_of(dimension, path[-1], context.directory),
+                values=values_of(spec, sums[path]),
+                children=build(path),
+            )
+            for path in paths
+            if any(sums[path].values())
+        )
+
+    return build(())
+
+
+def _notices(spec: ReportSpec, excluded: Mapping[str, int]) -> tuple[Notice, ...]:
+    """What was left out, by rule; «Не классифицировано» first, then the largest."""
+    found = [notice(spec, key, count) for key, count in excluded.items() if count]
+    return tuple(sorted(found, key=lambda n: (n.key != "uncategorised", -n.count, n.key)))
+
+
+def notice(spec: ReportSpec, key: str, count: int) -> Notice:
+    """The words and the rule of a notice key."""
+    rule = next((e for e in spec.exclusions if e.key_sql == f"'{key}'"), spec.exclusions[0])
+    return Notice(key, rule.label_of(key), rule.rule, count)
+
+
+async def _not_connected(conn: Conn, spec: ReportSpec, relations: Mapping[str, str]) -> tuple[str, ...]:
+    """Metrics whose table has no row at all: «нет данных: не подключено» instead of zeros (spec 2.5)."""
+    tables = sorted(set(spec.needs.values()))
+    asked = ", ".join(f"exists (select 1 from {relations[t]} t{n})" for n, t in enumerate(tables))
+    async with conn.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute(f"select {asked}".encode())
+        row = await cursor.fetchone()
+    assert row is not None
+    empty = {t for t, there in zip(tables, row, strict=True) if not there}
+    return tuple(m.key for m in spec.metrics if spec.needs.get(m.key) in empty)
