@@ -57,7 +57,7 @@ class NumberAssigned(DirectoryFact):
 
 
 class DictionaryChanged(DirectoryFact):
-    """An entry of a dictionary: category, reason, result, stage, pipeline, office, channel …
+    """An entry of a dictionary: category, reason, result, stage, pipeline, office, channel or team.
 
     ``attrs``: categories have ``is_target``; reasons ``valid``; offices ``timezone``; stages ``pipeline``,
     ``order`` and ``group`` (new, work, waiting, won, lost). ``merged_into`` maps an entry onto another (R0.41).

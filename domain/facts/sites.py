@@ -13,7 +13,7 @@ from domain.refs import ref, scope_of
 
 
 class Attribution(Fact):
-    """Where a site visitor came from, as the form or chat tells it. utm keys are spelled ``source``, ``medium`` …"""
+    """Where a site visitor came from, as the form or chat tells it; utm keys lack their prefix (``source``)."""
 
     page: Name | None = None
     referrer: Name | None = None

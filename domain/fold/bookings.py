@@ -124,6 +124,12 @@ def assemble_visits(
                     office=contact.office, refs=sorted(contact.keys), events=list(contact.events),
                 )
             )  # fmt: skip
+    _orders(visits, facts, directory)
+    return sorted(visits, key=lambda v: (v.arrived_at, v.id)), inquiries
+
+
+def _orders(visits: list[Visit], facts: list[Event], directory: Directory) -> None:
+    """Accepted cars: an order belongs to that day's arrival, or is one itself; a hand-over ends it."""
     for event in facts:
         fact = event.data
         if isinstance(fact, WorkOrderOpened):
@@ -146,7 +152,6 @@ def assemble_visits(
                 if visit.order == fact.order_id:
                     visit.handed_over_at = visit.handed_over_at or event.time
                     visit.events.append(event.id)
-    return sorted(visits, key=lambda v: (v.arrived_at, v.id)), inquiries
 
 
 def _arrived(visits: list[Visit], event: Event, fact: ClientArrived, directory: Directory) -> None:

@@ -253,8 +253,9 @@ def place(inquiry: Inquiry, directory: Directory, default_office: str | None = N
 
 
 def credit(inquiry: Inquiry, directory: Directory, assignee: str | None) -> None:
-    """The employee of an inquiry (G9): who set the result; else who talked last in its first answered call (or
-    chat); else the assignee; else nobody.
+    """Set the employee of an inquiry (G9).
+
+    Who set the result; else who talked last in its first answered call or chat; else the assignee; else nobody.
     """
     if inquiry.result_by:
         inquiry.employee, inquiry.employee_basis = inquiry.result_by, "result"

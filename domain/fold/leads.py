@@ -266,18 +266,7 @@ def build(
     moments += [(i.opened_at, 1, str(i.id), i) for i in opened.inquiries]
     moments += [(at, 2, str(inquiry.id if inquiry else ""), (at, inquiry)) for at, inquiry in touches]
     moments += [(e.time, 0, str(e.id), e) for e in events if isinstance(e.data, LeadFact)]
-    for visit in visits:
-        if visit.inquiry is not None and visit.handed_over_at is not None:
-            moments.append((visit.handed_over_at, 3, str(visit.id), ("won", visit.inquiry, None)))
-    for sale in sales:
-        if sale.inquiry is not None and sale.sold_at is not None:
-            moments.append((sale.sold_at, 3, str(sale.id), ("won", sale.inquiry, None)))
-    for inquiry in opened.inquiries:
-        refused = inquiry.refusal_at
-        if refused is not None and not inquiry.arrivals:
-            later = any(b > refused for b in bookings_after.get(inquiry.id, ()))
-            if not later:
-                moments.append((refused, 3, str(inquiry.id), ("lost", inquiry, inquiry.refusal)))
+    moments += _closings(opened, visits, sales, bookings_after)
     for at, _, _, what in sorted(moments, key=lambda m: m[:3]):
         match what:
             case Inquiry():
@@ -292,6 +281,29 @@ def build(
     for lead in book.leads:
         _settle(lead)
     return sorted((le for le in book.leads if le.merged_into is None), key=lambda le: (le.opened_at, le.id))
+
+
+def _closings(
+    opened: Opened, visits: Sequence[Visit], sales: Sequence[Sale], bookings_after: dict[UUID, list[datetime]]
+) -> list[tuple[datetime, int, str, object]]:
+    """Moments that win or lose policy leads: hand-over, receipt, a refusal that no booking followed."""
+    found: list[tuple[datetime, int, str, object]] = []
+    for visit in visits:
+        if visit.inquiry is not None and visit.handed_over_at is not None:
+            found.append((visit.handed_over_at, 3, str(visit.id), ("won", visit.inquiry, None)))
+    for sale in sales:
+        if sale.inquiry is not None and sale.sold_at is not None:
+            found.append((sale.sold_at, 3, str(sale.id), ("won", sale.inquiry, None)))
+    for inquiry in opened.inquiries:
+        refused = inquiry.refusal_at
+        if (
+            refused is None
+            or inquiry.arrivals
+            or any(b > refused for b in bookings_after.get(inquiry.id, ()))
+        ):
+            continue
+        found.append((refused, 3, str(inquiry.id), ("lost", inquiry, inquiry.refusal)))
+    return found
 
 
 def _settle(lead: Lead) -> None:

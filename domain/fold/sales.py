@@ -97,7 +97,7 @@ def assemble_sales(events: Iterable[Event]) -> list[Sale]:
             sale.refunded += before - sale.sales
             sale.refunded_at = event.time
             _common(sale, event, fact)
-    return sorted(sales.values(), key=lambda s: (s.at or datetime.max, s.key))
+    return sorted(sales.values(), key=lambda s: (s.at is None, s.at, s.key))
 
 
 def _common(sale: Sale, event: Event, fact: SaleRecorded | SaleRefunded) -> None:
@@ -142,8 +142,10 @@ def link_sales(
     opened: Opened,
     directory: Directory,
 ) -> None:
-    """Give receipts to inquiries: by the order or booking they name, a named target inquiry, the client's latest
-    visit within the window, else as a booking would be given (D-0.5).
+    """Give receipts to inquiries.
+
+    A named target inquiry; else that of the order or booking they name, or of the client's latest visit within
+    the window; else as a booking would be given (D-0.5).
     """
     for sale in sales:
         at = sale.sold_at or sale.at

@@ -1,0 +1,102 @@
+"""Who is who (spec 2.3), on worked examples."""
+
+from __future__ import annotations
+
+from domain.facts.inquiries import IdentityLinked, IdentityUnlinked, InquiryCategorised
+from domain.facts.sites import ChatFinished, ChatStarted, ContactCaptured
+from domain.identity import client_id
+from tests.domain.story import PHONE, Story, at
+
+SECOND = "+79990000002"
+
+
+def test_a_form_with_phone_and_email_makes_them_one_client() -> None:
+    story = Story()
+    story.call("1", at())
+    story.form("f1", at(days=1), email="anna@sto.example")
+    story.form("f2", at(days=2), phone=None, email="anna@sto.example")
+    (client,) = story.fold().clients
+    assert client.client_id == client_id(f"phone:{PHONE}")
+    assert (client.phones, client.emails) == ((PHONE,), ("anna@sto.example",))
+
+
+def test_older_id_stays_and_the_other_is_an_alias() -> None:
+    story = Story()
+    story.call("1", at(), phone=SECOND)
+    story.call("2", at(hours=1), phone=PHONE)
+    story.say(IdentityLinked(a=PHONE, b=SECOND), at(days=1))
+    told = story.fold()
+    (client,) = told.clients
+    assert client.client_id == client_id(f"phone:{SECOND}")
+    assert (client_id(f"phone:{PHONE}"), client.client_id) in told.rows["client_alias"]
+
+
+def test_unlink_parts_them_again_and_a_later_link_joins() -> None:
+    story = Story()
+    story.call("1", at(), phone=SECOND)
+    story.form("f", at(hours=2), phone=PHONE, email="a@b.example")
+    story.form("g", at(hours=3), phone=SECOND, email="a@b.example")
+    assert len(story.fold().clients) == 1
+    story.say(IdentityUnlinked(a=PHONE, b=SECOND), at(days=1))
+    assert len(story.fold().clients) == 2
+    story.say(IdentityLinked(a=PHONE, b=SECOND), at(days=2))
+    assert len(story.fold().clients) == 1
+
+
+def test_anonymous_chat_becomes_the_clients_when_he_gives_his_phone() -> None:
+    """Rule 2: history is folded again under the client."""
+    story = Story()
+    story.say(ChatStarted(chat_id="9", visitor_id="57"), at(), source="/jivo/chat", native=("9",))
+    assert story.fold().clients[0].kind == "anonymous"
+    story.say(ContactCaptured(visitor_id="57", phone=PHONE), at(days=3), source="/jivo/chat", native=("57",))
+    story.call("1", at(days=5))
+    told = story.fold()
+    (client,) = told.clients
+    assert client.client_id == client_id(f"phone:{PHONE}")
+    assert [i.kind for i in told.inquiries] == ["chat", "phone"]
+
+
+def test_one_browser_of_a_family_does_not_make_it_one_person() -> None:
+    story = Story()
+    story.say(ChatFinished(chat_id="1", visitor_id="57", phone=PHONE), at(), source="/jivo/c", native=("1",))
+    story.say(
+        ChatFinished(chat_id="2", visitor_id="57", phone=SECOND), at(days=40), source="/jivo/c", native=("2",)
+    )
+    story.say(ChatFinished(chat_id="3", visitor_id="57"), at(days=41), source="/jivo/c", native=("3",))
+    told = story.fold()
+    assert len(told.clients) == 2
+    by_client = {c.client_id: c.phones for c in told.clients}
+    assert [by_client[i.client_id] for i in told.inquiries] == [(PHONE,), (SECOND,), (SECOND,)]
+
+
+def test_hidden_number_is_an_anonymous_client_of_its_own() -> None:
+    """L17."""
+    story = Story()
+    story.call("1", at(), phone=None)
+    story.call("2", at(hours=1), phone=None)
+    told = story.fold()
+    assert [c.kind for c in told.clients] == ["anonymous", "anonymous"]
+    assert len(told.leads) == 2
+
+
+def test_operators_word_by_bare_call_id_reaches_the_scoped_call() -> None:
+    story = Story()
+    story.call("1", at(), source="/sipuni/main")
+    story.say(InquiryCategorised(call_id="1", category="parts"), at(minutes=2))
+    (inquiry,) = story.fold().inquiries
+    assert inquiry.category_id == "parts"
+    assert len(story.fold().clients) == 1
+
+
+def test_dialogue_taken_up_after_a_day_is_a_new_inquiry() -> None:
+    """R0.18."""
+    story = Story()
+    story.say(ChatFinished(chat_id="9", phone=PHONE), at(), source="/jivo/c", native=("9", "a"))
+    again = story.say(
+        ChatFinished(chat_id="9", phone=PHONE), at(hours=25), source="/jivo/c", native=("9", "b")
+    )
+    told = story.fold()
+    assert [i.kind for i in told.inquiries] == ["chat", "chat"]
+    assert told.inquiries[1].inquiry_id == again.id
+    story.say(InquiryCategorised(inquiry_id=again.id, category="repair"), at(hours=26))
+    assert story.fold().inquiry(again.id).is_target
