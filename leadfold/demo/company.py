@@ -11,7 +11,7 @@ CABINET: Final = "077001"
 WIDGET: Final = "111"
 SHOP: Final = "https://sto.example"
 
-DIGIT_WEIGHTS: Final = (3, 7, 10, 11, 9, 7, 7, 8, 9, 8, 6, 4)
+HOUR_WEIGHTS: Final = (3, 7, 10, 11, 9, 7, 7, 8, 9, 8, 6, 4)
 """How many clients come in each opening hour, from 9 to 20."""
 
 

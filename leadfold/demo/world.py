@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from leadfold.demo import site, stories
-from leadfold.demo.company import DIGIT_WEIGHTS, OFFICES, OPERATORS, directory
+from leadfold.demo.company import HOUR_WEIGHTS, OFFICES, OPERATORS, directory
 from leadfold.demo.people import People, Person
 from leadfold.demo.phone import internal
 from leadfold.demo.scene import Scene
@@ -116,7 +116,7 @@ def _season(day: date) -> float:
 def _hour(rng: random.Random) -> int:
     if rng.random() < 0.12:
         return rng.choice((0, 6, 7, 8, 20, 20, 21, 21, 22, 23))
-    return 9 + rng.choices(range(len(DIGIT_WEIGHTS)), DIGIT_WEIGHTS)[0]
+    return 9 + rng.choices(range(len(HOUR_WEIGHTS)), HOUR_WEIGHTS)[0]
 
 
 def _client(scene: Scene, pool: list[Person], office: str, at: datetime) -> None:
