@@ -43,7 +43,10 @@ class Leg:
 
 @dataclass(slots=True)
 class Call:
-    """One physical call while it is being folded. ``contact_id`` is the inquiry it would open."""
+    """One physical call while it is being folded.
+
+    ``id`` is the row's; ``contact_id`` is the id of the inquiry that the call opens, if it opens one.
+    """
 
     source_path: str
     provider_call_id: str
@@ -70,21 +73,18 @@ class Call:
     same_as: Call | None = None
     events: list[UUID] = field(default_factory=list)
     last_event_at: datetime | None = None
+    id: UUID = field(init=False)
+    contact_id: UUID = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Derive the ids once: they are asked for many times."""
+        self.id = row_id("call", self.source_path, self.provider_call_id)
+        self.contact_id = inquiry_id(self.source_path, "call", self.provider_call_id)
 
     @property
     def source(self) -> str:
         """Name of the source that told the call."""
         return self.source_path.rpartition("/")[2]
-
-    @property
-    def id(self) -> UUID:
-        """Id of the row."""
-        return row_id("call", self.source_path, self.provider_call_id)
-
-    @property
-    def contact_id(self) -> UUID:
-        """Id of the inquiry that this call opens, if it opens one."""
-        return inquiry_id(self.source_path, "call", self.provider_call_id)
 
     @property
     def talked(self) -> bool:

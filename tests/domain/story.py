@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from domain.directory import Directory
@@ -52,7 +53,7 @@ class Story:
         end: bool = True,
     ) -> UUID:  # fmt: skip
         """One call: ``talk`` seconds with ``ext`` after ``wait``; None = nobody answered. Gives its inquiry's id."""
-        base = {
+        base: dict[str, Any] = {
             "call_id": call_id,
             "direction": direction,
             "client_phone": phone,
@@ -61,7 +62,7 @@ class Story:
         }
         answered = when + timedelta(seconds=wait) if talk is not None else None
         over = when + timedelta(seconds=wait + (talk or 0))
-        mine = {"ext": ext} if direction == "out" else {}
+        mine: dict[str, Any] = {"ext": ext} if direction == "out" else {}
         self.say(CallStarted(**base, **mine), when, source=source, native=(call_id,))
         self.say(CallLegRang(**base, ext=ext, leg_id=ext), when, source=source, native=(call_id, ext))
         if answered:
