@@ -62,10 +62,10 @@ class Grouped:
 
 def values_of(spec: ReportSpec, sums: Mapping[str, int | Decimal]) -> dict[str, Value]:
     """All metrics of one node: sums, and ratios of sums; None where the denominator is zero."""
-    return {m.key: _value(spec, m, sums) for m in spec.metrics}
+    return {m.key: _value(m, sums) for m in spec.metrics}
 
 
-def _value(spec: ReportSpec, metric: Metric, sums: Mapping[str, int | Decimal]) -> Value:
+def _value(metric: Metric, sums: Mapping[str, int | Decimal]) -> Value:
     top = sums.get(metric.measure, 0)
     if metric.per is None:
         return int(top) if metric.column.unit == "count" else Decimal(top)
