@@ -1,0 +1,138 @@
+"""Puts the commands together and turns what they raise into messages and exit codes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import click
+import structlog
+import typer
+
+from leadfold.cli import common
+from leadfold.cli.common import EXIT_CODES, Exit, err
+
+app = typer.Typer(
+    name="leadfold",
+    help="Webhooks in, immutable events on a log, one pure fold, Postgres read models, reports.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    add_completion=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+
+@app.callback()
+def _options(
+    config: Annotated[
+        str | None,
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            help="The settings file; also allowed after the command. Otherwise LEADFOLD_CONFIG, otherwise ./leadfold.toml.",
+        ),
+    ] = None,
+) -> None:
+    """Say which settings are meant; `build` has taken the option before typer sees it."""
+    del config
+
+
+def build(arguments: list[str]) -> int:
+    """Run one command line."""
+    try:
+        rest = _take_config(arguments)
+    except ValueError as error:
+        err.print(str(error), style="red", markup=False)
+        return Exit.USAGE
+    _register()
+    try:
+        result = typer.main.get_command(app).main(args=rest, prog_name="leadfold", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as shown:
+        shown.show()
+        return Exit.USAGE
+    except click.UsageError as error:
+        error.show()
+        return Exit.USAGE
+    except (click.Abort, KeyboardInterrupt):
+        err.print("stopped", style="yellow")
+        return 130
+    except BrokenPipeError:
+        return Exit.FAILED
+    except Exception as error:  # noqa: BLE001 - the last stop: known errors become a line, others keep their trace
+        return _told(error)
+    return result if isinstance(result, int) else Exit.OK
+
+
+def _take_config(arguments: list[str]) -> list[str]:
+    """The arguments without ``--config FILE``, wherever it stood before ``--``."""
+    rest: list[str] = []
+    queue = list(arguments)
+    while queue:
+        argument = queue.pop(0)
+        if argument == "--":
+            return [*rest, argument, *queue]
+        if argument == "--config":
+            if not queue:
+                raise ValueError("--config needs a file")
+            common.use_config(queue.pop(0))
+        elif argument.startswith("--config="):
+            common.use_config(argument.partition("=")[2])
+        else:
+            rest.append(argument)
+    return rest
+
+
+def _told(error: Exception) -> int:
+    import psycopg
+
+    from eventlog.contract import LogError, LogRefused, LogUnavailable
+    from leadfold.embedded_postgres import PostgresFailed
+    from leadfold.lock import AlreadyRunning
+    from leadfold.wiring import NotRunning
+
+    match error:
+        case LogRefused() | AlreadyRunning():
+            code = Exit.REFUSED
+        case NotRunning():
+            code = Exit.NOT_YET
+        case LogUnavailable() | LogError() | PostgresFailed() | psycopg.OperationalError() | OSError():
+            code = Exit.FAILED
+        case _:
+            structlog.get_logger(__name__).exception("cli.failed")
+            code = Exit.FAILED
+    err.print(f"{error}", style="red", markup=False)
+    return code
+
+
+def _register() -> None:
+    """Import and add the commands, once."""
+    if app.registered_commands:
+        return
+    from leadfold.cli import (
+        deadletters,
+        importing,
+        init,
+        log,
+        parts,
+        published,
+        rebuild,
+        replay,
+        report,
+        run,
+        sources,
+        sql,
+        status,
+        wait,
+    )
+
+    for module in (init, run, parts, status, wait, sql, rebuild, replay, published):
+        module.register(app)
+    for name, module in (
+        ("sources", sources),
+        ("report", report),
+        ("log", log),
+        ("deadletters", deadletters),
+        ("import", importing),
+    ):
+        app.add_typer(module.app, name=name)

@@ -1,0 +1,163 @@
+"""What all commands share: the configuration, printing, exit codes, and how errors end a command."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar
+from uuid import UUID
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from leadfold.config_file import Config, WrongConfig, load
+
+T = TypeVar("T")
+
+
+class Exit(IntEnum):
+    """Exit codes, the same for every command."""
+
+    OK = 0
+    FAILED = 1
+    """It was tried and did not work."""
+    USAGE = 2
+    """Wrong arguments or configuration: the same call will never work."""
+    NOT_YET = 3
+    """Not ready in time, or not running: try again later."""
+    REFUSED = 4
+    """Possible but not allowed now: already running, would overwrite, a check said no."""
+
+
+EXIT_CODES = (
+    "Exit codes: 0 done · 1 failed · 2 wrong arguments or configuration · 3 not yet (time-out, not running) · "
+    "4 refused (already running, would overwrite …)"
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts instead of a table.")]
+
+#: Results go to stdout; everything for people beside them (progress, notes, errors) to stderr.
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+#: Set by `leadfold.cli.main` from ``--config`` anywhere on the command line.
+_given: list[str] = []
+
+
+def use_config(path: str) -> None:
+    """Remember the file given by ``--config``; processes that we start inherit it."""
+    _given[:] = [path]
+    os.environ["LEADFOLD_CONFIG"] = str(Path(path).expanduser().absolute())
+
+
+def config() -> Config:
+    """The configuration; with problems it prints all of them and ends with exit code 2."""
+    try:
+        return load(_given[0] if _given else None)
+    except WrongConfig as error:
+        err.print(f"[bold red]Wrong configuration[/], {len(error.problems)} problem(s):", style="red")
+        for problem in error.problems:
+            err.print(str(problem), markup=False)
+        raise typer.Exit(Exit.USAGE) from error
+
+
+def fail(message: str, code: Exit = Exit.FAILED) -> NoReturn:
+    """End the command: the message to stderr, the code to the shell."""
+    err.print(message, style="red", markup=False)
+    raise typer.Exit(code)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON can hold it: moments ISO-8601 in UTC, Decimal as text, dataclasses as objects."""
+    match value:
+        case datetime():
+            return value.astimezone(UTC).isoformat().replace("+00:00", "Z") if value.tzinfo else value.isoformat()
+        case date():
+            return value.isoformat()
+        case Decimal() | UUID() | Path():
+            return str(value)
+        case bytes():
+            return value.decode("utf-8", "replace")
+        case Mapping():
+            return {str(k): plain(v) for k, v in value.items()}
+        case set() | frozenset():
+            return [plain(v) for v in sorted(value, key=str)]
+        case list() | tuple():
+            return [plain(v) for v in value]
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            return plain(asdict(value))
+    return value
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout, indented when a person looks."""
+    text = json.dumps(plain(value), ensure_ascii=False, indent=2 if sys.stdout.isatty() else None)
+    sys.stdout.write(text + "\n")
+
+
+def print_line(text: str) -> None:
+    """One plain line on stdout, never wrapped or coloured."""
+    sys.stdout.write(text + "\n")
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
+    """A table on stdout; None is shown as —."""
+    table = Table(*columns, title=title, title_justify="left", header_style="bold")
+    for row in rows:
+        table.add_row(*("—" if cell is None else str(plain(cell)) for cell in row))
+    out.print(table)
+
+
+def progress() -> Progress:
+    """A progress bar on stderr; silent when nobody looks."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=err,
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+
+
+def run_async(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end; Ctrl-C cancels it."""
+    return asyncio.run(work)
+
+
+def moment(text: str | None, zone: str) -> datetime | None:
+    """A moment given by a person, local time of ``zone`` unless it carries an offset; UTC.
+
+    Raises typer.BadParameter when it is none.
+    """
+    from zoneinfo import ZoneInfo
+
+    if not text:
+        return None
+    if text == "now":
+        return datetime.now(UTC)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no moment: write 2026-03-31, 2026-03-31T18:00 or with +03:00") from error
+    return (found if found.tzinfo else found.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
+
+
+def day(text: str) -> date:
+    """A day given as 2026-03-31. Raises typer.BadParameter."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no day: write it like 2026-03-31") from error

@@ -1,0 +1,56 @@
+"""One owner of a data folder: an advisory lock that the kernel lets go when its holder dies, kill -9 included."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+
+class AlreadyRunning(Exception):  # noqa: N818 - named as the user reads it
+    """Another process holds the folder; ``pid`` when it could be read."""
+
+    def __init__(self, folder: Path, pid: int | None) -> None:
+        who = f" (process {pid})" if pid else ""
+        super().__init__(f"Leadfold already runs on {folder}{who}: stop it first, or give another data_dir")
+        self.pid = pid
+
+
+class FolderLock:
+    """Holds ``<folder>/run.lock`` while entered. Raises AlreadyRunning. The file stays: only the lock means something."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._fd: int | None = None
+
+    def __enter__(self) -> Self:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._folder / "run.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            text = os.read(descriptor, 20).decode("ascii", "replace").strip()
+            os.close(descriptor)
+            raise AlreadyRunning(self._folder, int(text) if text.isdigit() else None) from None
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+        self._fd = descriptor
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+
+def held(folder: Path) -> bool:
+    """Whether somebody holds the folder now."""
+    try:
+        with FolderLock(folder):
+            return False
+    except AlreadyRunning:
+        return True

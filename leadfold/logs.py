@@ -1,0 +1,130 @@
+"""Our own running commentary: JSON lines with event ids and without personal data."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import MutableMapping
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import structlog
+
+#: Names under which personal data or secrets could slip into a line; whatever comes under them is dropped.
+SENSITIVE: Final = frozenset(
+    {
+        "phone", "phones", "client_phone", "client_phone_raw", "number", "line", "email", "emails", "name", "client_name",
+        "text", "message_text", "body", "query", "url", "headers", "evidence", "fact", "data", "refs", "ref", "raw",
+        "secret", "password", "token", "key_secret", "authorization", "recording_url", "values", "fields", "payload",
+    }
+)
+_HIDDEN: Final = "[dropped]"
+_FILE_BYTES: Final = 20 * 1024 * 1024
+_FILES: Final = 5
+
+#: Environment of the children of `leadfold run`: where their lines go.
+LOG_FILE: Final = "LEADFOLD_LOG_FILE"
+
+
+def setup(part: str, level: str = "info", *, file: Path | None = None) -> None:
+    """Send structlog and the standard library's logging to stderr as JSON lines, and to ``file`` if given.
+
+    With a file, stderr gets warnings and errors only. A file that cannot be opened is said on stderr and done without.
+    """
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _named(part),
+        drop_sensitive,
+    ]
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(serializer=_json),
+        ],
+    )
+    to_stderr: logging.Handler = logging.StreamHandler(sys.stderr)
+    handlers = [to_stderr]
+    problem: OSError | None = None
+    file = file or _file_from_environment()
+    if file is not None:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            handlers.append(RotatingFileHandler(file, maxBytes=_FILE_BYTES, backupCount=_FILES, encoding="utf-8"))
+            to_stderr.setLevel(logging.WARNING)
+        except OSError as error:
+            problem = error
+    root = logging.getLogger()
+    root.handlers[:] = handlers
+    for handler in handlers:
+        handler.setFormatter(formatter)
+    root.setLevel(level.upper())
+    # They repeat on every retry what we say once ourselves, with addresses of clients.
+    for noisy in ("aiokafka", "kafka", "aiohttp.access", "asyncio", "psycopg.pool"):
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    if problem is not None:
+        structlog.get_logger(__name__).warning("logs.no_file", error=problem.strerror)
+
+
+def quiet() -> None:
+    """For commands that people read: only warnings and errors, one short line each, on stderr."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr, force=True)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.add_log_level,
+            drop_sensitive,
+            structlog.processors.format_exc_info,
+            structlog.processors.LogfmtRenderer(key_order=["level", "event"]),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def drop_sensitive(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A structlog processor: values under sensitive names are replaced, also one level down."""
+    for key, value in line.items():
+        if key in SENSITIVE:
+            line[key] = _HIDDEN
+        elif isinstance(value, dict):
+            line[key] = {k: _HIDDEN if k in SENSITIVE else v for k, v in value.items()}
+    return line
+
+
+def _named(part: str) -> Any:
+    pid = os.getpid()
+
+    def add(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        line.setdefault("part", part)
+        line.setdefault("pid", pid)
+        return line
+
+    return add
+
+
+def _file_from_environment() -> Path | None:
+    name = os.environ.get(LOG_FILE)
+    return Path(name) if name else None
+
+
+def _json(line: Any, **_: Any) -> str:
+    return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()

@@ -1,0 +1,147 @@
+"""``leadfold run``: starts the parts as child processes, restarts what dies, stops everything in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+#: Set for children: they end when the pipe on their standard input closes, which it does when we are killed.
+PARENT_PIPE = "LEADFOLD_PARENT_PIPE"
+
+#: A part that ends with one of these will end so again: wrong configuration, refused.
+HOPELESS = frozenset({2, 4})
+
+_FIRST_PAUSE_S = 0.3
+_LAST_PAUSE_S = 15.0
+_SETTLED_S = 30.0
+
+
+@dataclass
+class Child:
+    """One part. ``stop_s``: how long it may take to end by itself."""
+
+    name: str
+    arguments: Sequence[str]
+    stop_s: float = 6.0
+    process: asyncio.subprocess.Process | None = field(default=None, repr=False)
+    restarts: int = 0
+
+
+class GaveUp(Exception):  # noqa: N818 - named as the user reads it
+    """A part ended in a way that another start would not mend."""
+
+    def __init__(self, name: str, code: int) -> None:
+        super().__init__(f"{name} ended with code {code}")
+        self.name = name
+        self.code = code
+
+
+class Supervisor:
+    """Keeps children alive until `stop`. Made and used on one event loop, in the main thread."""
+
+    def __init__(self, children: Sequence[Child], environment: dict[str, str], logs: Path | None) -> None:
+        self._children = list(children)
+        self._environment = environment
+        self._logs = logs
+        self._stopping = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def children(self) -> Sequence[Child]:
+        """The parts, in the order of their start."""
+        return self._children
+
+    async def run(self) -> None:
+        """Keep the children alive. Ends when `stop` was called.
+
+        Raises:
+            GaveUp: a part refused to start; the others still run, `stop` is due.
+        """
+        self._tasks = [asyncio.create_task(self._keep(child), name=child.name) for child in self._children]
+        try:
+            await asyncio.gather(*self._tasks)
+        except asyncio.CancelledError:
+            if not self._stopping:
+                raise
+
+    async def _keep(self, child: Child) -> None:
+        pause_s = _FIRST_PAUSE_S
+        while not self._stopping:
+            started = time.monotonic()
+            child.process = await self._spawn(child)
+            log.info("supervisor.started", child=child.name, child_pid=child.process.pid)
+            code = await child.process.wait()
+            if self._stopping:
+                return
+            log.error("supervisor.died", child=child.name, code=code, restarts=child.restarts)
+            if code in HOPELESS:
+                raise GaveUp(child.name, code)
+            if time.monotonic() - started > _SETTLED_S:
+                pause_s = _FIRST_PAUSE_S
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, _LAST_PAUSE_S)
+            child.restarts += 1
+
+    async def _spawn(self, child: Child) -> asyncio.subprocess.Process:
+        environment = {**self._environment, PARENT_PIPE: "1"}
+        if self._logs is not None:
+            environment["LEADFOLD_LOG_FILE"] = str(self._logs / f"{child.name}.jsonl")
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "leadfold",
+            *child.arguments,
+            stdin=asyncio.subprocess.PIPE,
+            env=environment,
+            start_new_session=True,  # Ctrl-C in the terminal is for us: we stop them in order
+        )
+
+    async def stop(self) -> None:
+        """End the children in their order, each with SIGTERM and, when that takes too long, SIGKILL."""
+        self._stopping = True
+        for child in self._children:
+            await _end(child)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+async def _end(child: Child) -> None:
+    process = child.process
+    if process is None or process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(signal.SIGTERM)
+    try:
+        await asyncio.wait_for(process.wait(), child.stop_s)
+    except TimeoutError:
+        log.error("supervisor.killed", child=child.name, after_s=child.stop_s)
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+def follow_parent() -> None:
+    """In a child: end at once when the parent is gone. Everything we do survives a kill, so nothing is tidied up."""
+    if os.environ.pop(PARENT_PIPE, None) is None:
+        return
+    import threading
+
+    def watch() -> None:
+        with contextlib.suppress(OSError):
+            while os.read(0, 4096):
+                pass
+        os._exit(1)
+
+    threading.Thread(target=watch, name="follow-parent", daemon=True).start()

@@ -1,0 +1,108 @@
+"""From settings to working parts: the only place where packages meet."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from eventlog.contract import EventLog
+from eventlog.open import LogSettings, open_log
+from leadfold.embedded_postgres import EmbeddedPostgres
+from leadfold.lock import FolderLock
+from leadfold.settings import Settings
+
+
+class NotRunning(Exception):  # noqa: N818 - named as the user reads it
+    """Something that must run for this does not; the text says what to start."""
+
+
+# --- the log ------------------------------------------------------------------------------------------------------
+
+
+def log_settings(settings: Settings, *, client_id: str = "leadfold") -> LogSettings:
+    """Settings of the event log as `eventlog` wants them."""
+    log = settings.log
+    return LogSettings(
+        engine=log.engine,
+        path=settings.data_dir / "events" / "events.db",
+        bootstrap=log.bootstrap,
+        topic=log.topic,
+        partitions=log.partitions if log.engine == "kafka" else None,
+        client_id=client_id,
+        security_protocol=log.security.upper(),
+        sasl_mechanism=log.sasl_mechanism,
+        sasl_username=log.username or None,
+        sasl_password=log.password.get_secret_value() or None,
+        ssl_cafile=log.ca_file,
+        ssl_certfile=log.cert_file,
+        ssl_keyfile=log.key_file,
+    )
+
+
+def make_log(settings: Settings, *, writable: bool, client_id: str = "leadfold") -> EventLog:
+    """The event log, not started. On a running event loop. The embedded one is made when it is missing."""
+    if settings.embedded_log:
+        private_folder(settings.data_dir / "events")
+    return open_log(log_settings(settings, client_id=client_id), writable=writable)
+
+
+@asynccontextmanager
+async def event_log(settings: Settings, *, writable: bool = False) -> AsyncIterator[EventLog]:
+    """The event log, started, for one command.
+
+    Raises:
+        LogRefused, LogUnavailable: it cannot be used now.
+    """
+    log = make_log(settings, writable=writable, client_id="leadfold-cli")
+    try:
+        await log.start()
+        yield log
+    finally:
+        await log.close()
+
+
+def spool_path(settings: Settings) -> Path:
+    """Where ingest keeps what the log did not take in time."""
+    return settings.data_dir / "spool" / "spool.db"
+
+
+def private_folder(path: Path) -> Path:
+    """A folder for our user only: what lies in it is personal data."""
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(0o700)
+    return path
+
+
+# --- the database -------------------------------------------------------------------------------------------------
+
+
+def embedded_postgres(settings: Settings) -> EmbeddedPostgres:
+    """The Postgres that Leadfold brings along; not started."""
+    return EmbeddedPostgres(settings.data_dir / "pg", settings.data_dir / "logs" / "postgres.log")
+
+
+def running_database_url(settings: Settings) -> str | None:
+    """Address of the database; None when it is the embedded one and does not run."""
+    given = settings.database.url.get_secret_value()
+    return given or embedded_postgres(settings).url()
+
+
+@contextmanager
+def database(settings: Settings) -> Iterator[str]:
+    """Address of the database for one command; an embedded server that does not run is started for its duration.
+
+    Raises:
+        AlreadyRunning: `leadfold run` holds the data folder but its Postgres is not up (yet).
+        PostgresFailed: it does not start.
+    """
+    url = running_database_url(settings)
+    if url is not None:
+        yield url
+        return
+    with FolderLock(settings.data_dir):
+        server = embedded_postgres(settings)
+        try:
+            yield server.start()
+        finally:
+            server.stop()
