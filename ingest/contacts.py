@@ -1,0 +1,131 @@
+"""Who filled a form in: fields found by their usual names, then by what they look like (providers/site-forms.md, 5)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from domain.phones import normalise
+from ingest.reading import NAME, TEXT, clipped, email, joined, key, text
+from ingest.redaction import is_secret_name
+from ingest.sources import SourceConfig
+
+_SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
+    "name": (
+        "name", "your-name", "your_name", "fio", "фио", "имя", "ваше имя", "как вас зовут", "как вас зовут?",
+        "fullname", "full_name", "client_name", "contact_name", "username", "ваше_имя", "имя клиента",
+    ),
+    "phone": (
+        "phone", "tel", "your-phone", "your-tel", "телефон", "номер телефона", "ваш телефон", "phone_number",
+        "phonenumber", "mobile", "номер", "tel-123", "client_phone", "контактный телефон", "номер_телефона",
+        "telephone", "ваш номер телефона",
+    ),
+    "email": ("email", "your-email", "e-mail", "mail", "почта", "электронная почта", "your_email", "e_mail"),
+    "text": (
+        "message", "comment", "comments", "сообщение", "комментарий", "your-message", "text", "textarea", "вопрос",
+        "question", "описание", "your_message", "комментарии", "ваше сообщение",
+    ),
+    "form_id": ("formid", "form_id", "form-id"),
+    "form_name": ("formname", "form_name", "form-name", "form", "subject", "your-subject", "_post_title"),
+    "page": ("page", "page_url", "page url", "url", "href", "_url", "_post_url", "страница", "адрес страницы"),
+    "referrer": ("referer", "referrer"),
+    "submission_id": ("tranid", "request_id", "submission_id", "lead_id", "requestid"),
+    "weak_id": ("id", "_id"),
+    "first_name": ("first_name", "firstname", "first-name"),
+    "last_name": ("last_name", "lastname", "last-name", "фамилия"),
+    "honeypot": ("website",),
+}
+_ROLE: Final = {name: role for role, names in _SYNONYMS.items() for name in names}
+_TEL: Final = re.compile(r"(?:tel|phone|телефон)[-_ ]?\d*")
+_LOOKS_PHONE: Final = re.compile(r"\+?[\d\s().\-\u00a0\u2010-\u2015]{7,30}")
+#: Fields about the visit and not from the visitor: nothing is guessed from their values.
+_FURNITURE: Final = re.compile(r"^(?:_.*|utm.*|.*cookie.*|.*(?:ip|agent|date|time|дата|время)|roistat.*|.*clid|powered by)$")
+
+
+@dataclass(slots=True)
+class Filled:
+    """What a form says, sorted. ``extra`` are the fields of no known role, as texts."""
+
+    name: str | None = None
+    phone: str | None = None
+    phone_raw: str | None = None
+    email: str | None = None
+    text: str | None = None
+    form_id: str | None = None
+    form_name: str | None = None
+    page: str | None = None
+    referrer: str | None = None
+    submission_id: str | None = None
+    weak_id: str | None = None
+    spam: bool = False
+    extra: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def has_contact(self) -> bool:
+        """Somebody can be called or written to, or at least tried to say how."""
+        return bool(self.phone_raw or self.email)
+
+
+def role_of(name: str) -> str | None:
+    """The role of a field by its name, in any case, with a Tilda suffix (``Phone_2``) or without."""
+    plain = name.strip().strip(":*").strip().casefold()
+    found = _ROLE.get(plain) or _ROLE.get(re.sub(r"[_-]\d{1,3}$", "", plain)) or _ROLE.get(plain.replace("_", " "))
+    if found is None and _TEL.fullmatch(plain):
+        return "phone"
+    return found
+
+
+def read(fields: Iterable[tuple[str, Any]], source: SourceConfig) -> Filled:
+    """Sort the fields of a form. The first field of a role wins; a further one stays among the extra fields."""
+    filled = Filled()
+    roles: dict[str, str] = {}
+    rest: list[tuple[str, Any]] = []
+    secrets = source.secrets()
+    for name, value in fields:
+        said = joined(value)
+        if said is None or is_secret_name(name) or said in secrets:
+            continue
+        role = role_of(name)
+        if role is None or role in roles:
+            rest.append((name, value))
+        else:
+            roles[role] = said
+    _take(filled, roles, rest, source)
+    _sniff(filled, rest, source)
+    filled.extra = clipped(rest)
+    return filled
+
+
+def _take(filled: Filled, roles: Mapping[str, str], rest: list[tuple[str, Any]], source: SourceConfig) -> None:
+    full = " ".join(part for part in (roles.get("first_name"), roles.get("last_name")) if part)
+    filled.name = text(roles.get("name") or full)
+    if raw := text(roles.get("phone")):
+        filled.phone, filled.phone_raw = normalise(raw, source.region, source.area_code).e164, raw
+    if said := roles.get("email"):
+        filled.email = email(said)
+        if filled.email is None:
+            rest.append(("email", said))
+    filled.text = text(roles.get("text"), TEXT)
+    for role in ("form_id", "form_name", "page", "referrer"):
+        setattr(filled, role, text(roles.get(role), NAME))
+    filled.submission_id, filled.weak_id = key(roles.get("submission_id")), key(roles.get("weak_id"))
+    filled.spam = "honeypot" in roles
+
+
+def _sniff(filled: Filled, rest: list[tuple[str, Any]], source: SourceConfig) -> None:
+    """Where no name told it: a value that looks like a phone, a value that looks like an e-mail."""
+    for name, value in list(rest):
+        said = text(value)
+        if said is None or _FURNITURE.match(name.strip().casefold()):
+            continue
+        if filled.phone_raw is None and _LOOKS_PHONE.fullmatch(said):
+            found = normalise(said, source.region, source.area_code).e164
+            if found:
+                filled.phone, filled.phone_raw = found, said
+                rest.remove((name, value))
+                continue
+        if filled.email is None and (found := email(said)):
+            filled.email = found
+            rest.remove((name, value))

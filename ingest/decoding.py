@@ -1,0 +1,207 @@
+"""Bodies and queries as nested values: PHP-style forms, tolerant JSON, charsets, compression. Pure and bounded.
+
+A decoded value is made of dict, list, str, int, float, bool and None. No string in it holds NUL or a lone
+surrogate: neither JSON nor Postgres takes them.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterable
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import orjson
+
+from ingest.limits import Limits, Unreadable
+
+Fields = dict[str, Any]
+Pairs = list[tuple[str, str]]
+
+_BRACKETS: Final = re.compile(r"\[([^\[\]]*)\]")
+_CHARSETS: Final = {
+    "utf-8": "utf-8", "utf8": "utf-8", "us-ascii": "utf-8", "ascii": "utf-8",
+    "windows-1251": "cp1251", "cp1251": "cp1251", "win-1251": "cp1251", "koi8-r": "koi8-r",
+    "iso-8859-1": "latin-1", "latin1": "latin-1", "utf-16": "utf-16",
+}
+_DIRTY: Final = re.compile("[\x00\ud800-\udfff]")
+
+
+class TooLarge(Exception):
+    """A body exceeds the limit after decompression."""
+
+
+def clean_text(text: str) -> str:
+    """The text without NUL; lone surrogates become U+FFFD."""
+    if _DIRTY.search(text) is None:
+        return text
+    return text.replace("\x00", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def decompress(body: bytes, encoding: str, limit: int) -> bytes:
+    """Undo the content encoding: gzip, deflate or none.
+
+    Raises:
+        TooLarge: more than ``limit`` bytes come out.
+        Unreadable: an encoding that is not known, or a broken stream.
+    """
+    for name in reversed([e.strip().lower() for e in encoding.split(",")]):
+        if name in ("", "identity"):
+            continue
+        if name not in ("gzip", "x-gzip", "deflate"):
+            raise Unreadable("unknown content encoding")
+        # deflate: most senders mean zlib, some a bare stream
+        raw_stream = name == "deflate" and (not body or body[0] & 0x0F != 8)
+        engine = zlib.decompressobj(-zlib.MAX_WBITS if raw_stream else zlib.MAX_WBITS | 32)
+        try:
+            out = engine.decompress(body, limit + 1)
+        except zlib.error as error:
+            raise Unreadable("the body is not what its content encoding says") from error
+        if len(out) > limit:
+            raise TooLarge
+        if not engine.eof:
+            raise Unreadable("the compressed body ends too early")
+        body = out
+    return body
+
+
+def charset_of(content_type: str) -> str | None:
+    """Python's name of the charset that a Content-Type names, None when it names none or one unknown."""
+    _, found, rest = content_type.lower().partition("charset=")
+    return _CHARSETS.get(rest.split(";")[0].strip(" \"'")) if found else None
+
+
+def parse_json(body: bytes, charset: str | None, limits: Limits) -> Any:
+    """JSON whatever the header says: with a byte order mark, in the charset named.
+
+    Raises:
+        Unreadable: not JSON, or beyond the limits.
+    """
+    data = body.removeprefix(b"\xef\xbb\xbf").strip()
+    try:
+        if charset not in (None, "utf-8"):
+            data = body.decode(charset or "utf-8").lstrip("\ufeff").encode()
+        return _bounded(orjson.loads(data), limits)
+    except (UnicodeError, orjson.JSONDecodeError) as error:
+        raise Unreadable("the body is not JSON") from error
+
+
+def parse_pairs(text: str, charset: str | None, limits: Limits) -> Pairs:
+    """A query or form body as pairs in order, percent-decoded.
+
+    Raises:
+        Unreadable: more fields than the limit.
+    """
+    try:
+        pairs = parse_qsl(
+            text,
+            keep_blank_values=True,
+            encoding=charset or "utf-8",
+            errors="replace",
+            max_num_fields=limits.max_fields,
+        )
+    except ValueError as error:
+        raise Unreadable("too many fields") from error
+    return [(clean_text(key), clean_text(value)) for key, value in pairs]
+
+
+def nest(pairs: Iterable[tuple[str, Any]], limits: Limits) -> Fields:
+    """Pairs with PHP brackets as nested values: ``a[b][0]=x`` → ``{"a": {"b": ["x"]}}``.
+
+    A key that repeats gathers its values in a list. Where a key is both a value and a parent, the value lies under
+    ``""``. Brackets that do not close belong to the name. Indexes 0, 1, 2 … make a list, others (ids) stay keys.
+
+    Raises:
+        Unreadable: too many fields, too deep, or a key too long.
+    """
+    root: Fields = {}
+    nested = False
+    for count, (key, value) in enumerate(pairs):
+        if count >= limits.max_fields:
+            raise Unreadable("too many fields")
+        if len(key) > limits.max_key:
+            raise Unreadable("a field name is too long")
+        if "[" in key:
+            nested = True
+            _put(root, split_key(key), value, limits)
+        else:
+            _store(root, key, value)
+    return _lists(root) if nested else root
+
+
+def split_key(key: str) -> list[str]:
+    """``a[b][]`` → ``["a", "b", ""]``; a key that is not built so is one part."""
+    head, bracket, _ = key.partition("[")
+    if not bracket or not head:
+        return [key]
+    tail = key[len(head) :]
+    parts = _BRACKETS.findall(tail)
+    if sum(len(p) + 2 for p in parts) != len(tail):
+        return [key]
+    return [head, *parts]
+
+
+def _put(root: Fields, parts: list[str], value: Any, limits: Limits) -> None:
+    if len(parts) > limits.max_depth:
+        raise Unreadable("fields are nested too deeply")
+    place = root
+    for part in parts[:-1]:
+        name = part or str(len(place))
+        inner = place.get(name)
+        if not isinstance(inner, dict):
+            inner = {} if inner is None else {"": inner}
+            place[name] = inner
+        place = inner
+    _store(place, parts[-1] or str(len(place)), value)
+
+
+def _store(place: Fields, name: str, value: Any) -> None:
+    if name not in place:
+        place[name] = value
+        return
+    there = place[name]
+    if isinstance(there, dict):
+        _store(there, "", value)
+    elif isinstance(there, list):
+        there.append(value)
+    else:
+        place[name] = [there, value]
+
+
+def _lists(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    inner = {key: _lists(item) for key, item in value.items()}
+    if inner and all(key == str(index) for index, key in enumerate(sorted(inner, key=_index_order))):
+        return [inner[str(index)] for index in range(len(inner))]
+    return inner
+
+
+def _index_order(key: str) -> tuple[int, str]:
+    return (int(key), "") if key.isascii() and key.isdigit() and len(key) < 9 else (-1, key)
+
+
+def _bounded(value: Any, limits: Limits) -> Any:
+    """The same value with clean strings.
+
+    Raises:
+        Unreadable: deeper than the limit, or more values than fields are allowed (times ten: JSON has more furniture).
+    """
+    budget = [limits.max_fields * 10]
+
+    def walk(node: Any, depth: int) -> Any:
+        if isinstance(node, str):
+            return clean_text(node)
+        if not isinstance(node, dict | list):
+            return node
+        if depth > limits.max_depth:
+            raise Unreadable("values are nested too deeply")
+        budget[0] -= len(node)
+        if budget[0] < 0:
+            raise Unreadable("too many values")
+        if isinstance(node, list):
+            return [walk(item, depth + 1) for item in node]
+        return {clean_text(key): walk(item, depth + 1) for key, item in node.items()}
+
+    return walk(value, 1)

@@ -1,0 +1,108 @@
+"""One delivery as it came over the wire, and what its query and body say. Decoding is lazy and done once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Literal
+
+from ingest.decoding import Fields, Pairs, charset_of, nest, parse_json, parse_pairs
+from ingest.limits import DEFAULT_LIMITS, Limits, Unreadable
+from ingest.multipart import parse_multipart
+from ingest.sources import SourceConfig
+
+BodyKind = Literal["empty", "json", "form", "text"]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A request of a provider.
+
+    ``path`` and ``query`` are as sent (percent-encoded, the query without ``?``). ``headers`` have lower-case names.
+    ``body`` has no content encoding any more. ``received`` is UTC. Properties that decode raise `Unreadable` when the
+    delivery is beyond the limits.
+    """
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    received: datetime
+    source: SourceConfig
+    limits: Limits = field(default=DEFAULT_LIMITS, repr=False)
+
+    def header(self, name: str) -> str:
+        """A header by its lower-case name, empty when absent."""
+        return self.headers.get(name, "")
+
+    @cached_property
+    def content_type(self) -> str:
+        """Media type in lower case without parameters."""
+        return self.header("content-type").partition(";")[0].strip().lower()
+
+    @cached_property
+    def charset(self) -> str | None:
+        """Charset named by the header, by Python's name."""
+        return charset_of(self.header("content-type"))
+
+    @cached_property
+    def query_pairs(self) -> Pairs:
+        """Query parameters in order, decoded."""
+        return parse_pairs(self.query, None, self.limits) if self.query else []
+
+    @cached_property
+    def query_fields(self) -> Fields:
+        """Query parameters as nested values."""
+        return nest(self.query_pairs, self.limits)
+
+    @cached_property
+    def _decoded(self) -> tuple[BodyKind, Any]:
+        body = self.body
+        start = body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+        if not start:
+            return "empty", {}
+        if start in (b"{", b"[") or "json" in self.content_type or self.charset == "utf-16":
+            try:
+                return "json", parse_json(body, self.charset, self.limits)
+            except Unreadable:
+                if "form" not in self.content_type:
+                    raise
+        if self.content_type == "multipart/form-data":
+            pairs = parse_multipart(body, self.header("content-type"), self.charset, self.limits)
+            return "form", nest(pairs, self.limits)
+        try:
+            text = body.decode(self.charset or "utf-8")
+        except UnicodeDecodeError:
+            if "form" not in self.content_type:
+                raise Unreadable("the body is neither JSON nor a form") from None
+            text = body.decode(self.charset or "utf-8", "replace")
+        if "=" not in text and "form" not in self.content_type:
+            return "text", text
+        return "form", nest(parse_pairs(text.strip("\ufeff\r\n "), self.charset, self.limits), self.limits)
+
+    @property
+    def body_kind(self) -> BodyKind:
+        """What the body turned out to be, chosen by trying and not by the header alone."""
+        return self._decoded[0]
+
+    @property
+    def value(self) -> Any:
+        """The body: a nested value (JSON, form), a text, or an empty dict."""
+        return self._decoded[1]
+
+    @cached_property
+    def fields(self) -> Fields:
+        """Query and body as one set of fields; the body goes before the query.
+
+        Raises:
+            Unreadable: the body is neither an object nor a form.
+        """
+        value = self.value
+        if not isinstance(value, dict):
+            raise Unreadable("the body is not an object or form")
+        if not self.query:
+            return value
+        return {**self.query_fields, **value}

@@ -1,0 +1,110 @@
+"""Secrets out of the evidence: in path, query, headers and body, before anything is stored.
+
+Two nets: every spelling of the source's configured secrets, wherever it stands, and everything under a name that is
+meant for a secret. What is left is verbatim, so that the delivery can be translated again.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final
+from urllib.parse import quote, quote_plus
+
+from ingest.sources import SourceConfig
+
+STARS: Final = "***"
+
+_NAMES: Final = (
+    "token", "access_token", "auth_token", "secret", "api_key", "apikey", "api-key", "x-api-key", "password", "passwd",
+    "crm_token", "auth_key", "authorization", "client_secret",
+)
+_ONLY_IN_QUERY: Final = ("key", "auth", "sign", "hash")
+_NAME: Final = re.compile("|".join(map(re.escape, _NAMES)), re.IGNORECASE)
+_QUERY: Final = re.compile(
+    rf"(?i)((?:^|&)(?:{'|'.join(map(re.escape, (*_NAMES, *_ONLY_IN_QUERY)))})=)[^&]+"
+)
+_FORM: Final = re.compile(rb"(?i)((?:^|&)(?:" + "|".join(map(re.escape, _NAMES)).encode() + rb")=)[^&\r\n]+")
+_JSON: Final = re.compile(rb'(?i)("(?:' + "|".join(map(re.escape, _NAMES)).encode() + rb')"\s*:\s*")(?:[^"\\]|\\.)+(?=")')
+
+#: Headers that tell something about a delivery. Those of the second kind are secrets: that they were there is kept.
+_KEPT: Final = ("content-type", "user-agent", "referer", "origin", "webhook-id", "webhook-timestamp", "webhook-signature")
+_SECRET: Final = ("authorization", "x-api-key", "token", "x-tilda-webhook-key", "x-webhook-secret", "x-auth-token")
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a field of this name is meant for a secret."""
+    return _NAME.fullmatch(name.strip()) is not None
+
+
+@lru_cache(maxsize=1024)
+def _spellings(secrets: tuple[str, ...]) -> tuple[bytes, ...]:
+    """A secret as it may stand in a query, form, JSON or Basic header; longest first. Very short ones are left."""
+    found: set[bytes] = set()
+    for secret in secrets:
+        if len(secret) < 6:
+            continue
+        plain = secret.encode("utf-8", "replace")
+        escaped = secret.replace("\\", "\\\\").replace('"', '\\"').encode("utf-8", "replace")
+        found |= {plain, escaped, quote(secret, safe="").encode(), quote_plus(secret).encode(), b64encode(plain)}
+    return tuple(sorted(found, key=lambda s: (-len(s), s)))
+
+
+def _hide(raw: bytes, secrets: tuple[str, ...]) -> bytes:
+    for spelling in _spellings(secrets):
+        if spelling in raw:
+            raw = raw.replace(spelling, STARS.encode())
+    return raw
+
+
+def _hide_text(text: str, secrets: tuple[str, ...]) -> str:
+    return _hide(text.encode("utf-8", "replace"), secrets).decode("utf-8", "replace")
+
+
+def path(raw: str, source: SourceConfig) -> str:
+    """``/in/main/<secret>`` → ``/in/main/***``."""
+    parts = raw.split("/")
+    if len(parts) > 3 and parts[1] == "in":
+        parts[3:] = [STARS]
+    return _hide_text("/".join(parts), source.secrets())
+
+
+def query(raw: str, source: SourceConfig) -> str:
+    """The query without secrets."""
+    if not raw:
+        return raw
+    return _hide_text(_QUERY.sub(rf"\1{STARS}", _own_name(raw, source, "query")), source.secrets())
+
+
+def headers(raw: Mapping[str, str], source: SourceConfig) -> tuple[tuple[str, str], ...]:
+    """The headers that matter, secrets replaced."""
+    secrets = source.secrets()
+    kept = [(n, _hide_text(raw[n], secrets)) for n in _KEPT if raw.get(n)]
+    own = source.options.get("key_name", "").lower() if source.options.get("key_in") == "header" else ""
+    hidden = [n for n in (*_SECRET, own) if n and n in raw]
+    return (*kept, *((n, STARS) for n in dict.fromkeys(hidden)))
+
+
+def body(raw: bytes, source: SourceConfig) -> bytes:
+    """The body without secrets; bodies without any come back as they are."""
+    if not raw:
+        return raw
+    if source.options.get("key_in") == "body" and (name := source.options.get("key_name")):
+        field = re.escape(name.encode())
+        raw = re.sub(rb"((?:^|&)" + field + rb"=)[^&]*", rb"\1***", raw)
+        raw = re.sub(rb'("' + field + rb'"\s*:\s*")(?:[^"\\]|\\.)*(?=")', rb"\1***", raw)
+    if raw[:1] in (b"{", b"[") or b'":' in raw or b'" :' in raw:
+        raw = _JSON.sub(rb"\1***", raw)
+    else:
+        raw = _FORM.sub(rb"\1***", raw)
+    return _hide(raw, source.secrets())
+
+
+def _own_name(raw: str, source: SourceConfig, where: str) -> str:
+    """The parameter that the source's options name as the place of the secret."""
+    name = source.options.get("key_name")
+    if source.options.get("key_in") != where or not name:
+        return raw
+    return re.sub(rf"((?:^|&){re.escape(quote_plus(name))}=)[^&]*", rf"\1{STARS}", raw)

@@ -1,0 +1,209 @@
+"""From a delivery to records: adapter, envelope, evidence, seal. Whatever goes wrong, the delivery becomes a record."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+from uuid import UUID, uuid5
+
+import structlog
+from pydantic import ValidationError
+
+from domain.event import Event, Evidence
+from domain.facts.company import DeliveryUnreadable
+from domain.identity import NAMESPACE
+from domain.translate import Said, make_events
+from eventlog.contract import MAX_RECORD_BYTES, Record, record_bytes
+from eventlog.sealing import seal
+from ingest import redaction
+from ingest.adapters.contract import Adapter, Answer, Translation
+from ingest.adapters.registry import adapters
+from ingest.decoding import clean_text
+from ingest.delivery import Delivery
+from ingest.limits import DEFAULT_LIMITS, Limits, Unreadable
+from ingest.reading import REPEAT_WINDOW
+from ingest.sources import SourceBook, SourceConfig
+
+log = structlog.get_logger(__name__)
+
+#: Longest part of a body that goes into the evidence of a record that would otherwise be too large for the log.
+_CUT: Final = 256 * 1024
+_ROOM: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Translated:
+    """What became of a delivery. ``unreadable`` is the reason when no fact could be read; a probe has no events."""
+
+    events: list[Event]
+    answer: Answer
+    probe: bool = False
+    unreadable: str | None = None
+
+
+def translate(delivery: Delivery, adapter: Adapter, key_secret: bytes) -> Translated:
+    """Translate an authenticated delivery. Pure; never raises."""
+    evidence = evidence_of(delivery, adapter)
+    try:
+        told = adapter.translate(delivery)
+        if told.probe:
+            return Translated([], told.answer, probe=True)
+        if told.said:
+            return Translated(_events(told.said, delivery, adapter, evidence, key_secret), told.answer)
+        reason = told.kept or "nothing was read"
+    except Exception as error:  # noqa: BLE001 - adapters meet what nobody foresaw; nothing received may be lost
+        told = Translation([], adapter.OK)
+        reason = why(error)
+    return Translated([_unreadable(delivery, adapter, evidence, reason, key_secret)], told.answer, unreadable=reason)
+
+
+def records_of(translated: Translated, delivery: Delivery, adapter: Adapter, key_secret: bytes) -> tuple[list[Record], Translated]:
+    """Seal the events. What cannot be sealed, or is too large for the log, becomes an unreadable delivery."""
+    try:
+        records = [seal(event) for event in translated.events]
+        if all(record_bytes(r) <= MAX_RECORD_BYTES - _ROOM for r in records):
+            return records, translated
+        reason = "too large for the log: the evidence is cut"
+    except Exception as error:
+        log.exception("ingest.not_sealed", source=delivery.source.name)
+        reason = why(error)
+    whole = evidence_of(delivery, adapter)
+    cut = replace(whole, body=whole.body[:_CUT].decode("utf-8", "replace").replace("\x00", "").encode())
+    event = _unreadable(delivery, adapter, cut, reason, key_secret)
+    return [seal(event)], Translated([event], translated.answer, unreadable=reason)
+
+
+def retranslate(
+    event: Event,
+    *,
+    book: SourceBook,
+    key_secret: bytes,
+    evidence: Evidence | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    known: Mapping[str, Adapter] | None = None,
+) -> list[Event]:
+    """Translate the delivery of an unreadable event once more, after a fix of its adapter or of the configuration.
+
+    Args:
+        event: a ``delivery.unreadable``, or any fact whose delivery is to be read again.
+        book: the sources as configured today.
+        key_secret: as in `translate`.
+        evidence: the delivery; needed when ``event`` only points to it (`EvidencePointer`).
+        limits: today's limits.
+        known: adapters by provider, today's by default.
+
+    Returns:
+        The facts, with the ids they would have had; then the unreadable event once more, with a higher revision and a
+        reason that begins with "mended:", so that it no longer counts. Empty when the delivery still says nothing.
+
+    Raises:
+        LookupError: the source or its provider is no longer configured, or the evidence is missing.
+    """
+    delivered = evidence or (event.evidence if isinstance(event.evidence, Evidence) else None)
+    if delivered is None:
+        raise LookupError(f"event {event.id} only points to its delivery: give the evidence of the event it points to")
+    source = book.by_path(event.source)
+    if source is None:
+        raise LookupError(f"there is no source {event.source} in the configuration any more")
+    adapter = (known or adapters()).get(source.provider)
+    if adapter is None:
+        raise LookupError(f"there is no adapter for the provider {source.provider!r}")
+    delivery = Delivery(
+        method=delivered.method,
+        path=delivered.path,
+        query=delivered.query,
+        headers=dict(delivered.headers),
+        body=delivered.body,
+        received=event.received,
+        source=source,
+        limits=limits,
+    )
+    again = translate(delivery, adapter, key_secret)
+    if not isinstance(event.data, DeliveryUnreadable):
+        return again.events
+    facts = [e for e in again.events if not isinstance(e.data, DeliveryUnreadable)]
+    if not facts or any(e.id == event.id for e in again.events):
+        return []
+    reason = f"mended: {len(facts)} facts by {adapter.provider}@{adapter.REVISION}"
+    mended = replace(
+        event,
+        revision=max(adapter.REVISION, event.revision + 1),
+        data=event.data.model_copy(update={"reason": reason}),
+        evidence=None,
+    )
+    return [*again.events, mended]
+
+
+def evidence_of(delivery: Delivery, adapter: Adapter) -> Evidence:
+    """The delivery without its secrets. Its id tells one delivery from another, also from its own repeats."""
+    source = delivery.source
+    path = redaction.path(delivery.path, source)
+    query = redaction.query(delivery.query, source)
+    body = redaction.body(delivery.body, source)
+    stamp = f"{source.path} {delivery.received.isoformat()} {delivery.method} {query} "
+    digest = hashlib.sha256(stamp.encode("utf-8", "replace") + body).hexdigest()
+    return Evidence(
+        delivery_id=uuid5(NAMESPACE, f"delivery {digest}"),
+        method=delivery.method,
+        path=clean_text(path),
+        query=clean_text(query),
+        headers=tuple((n, clean_text(v)) for n, v in redaction.headers(delivery.headers, source)),
+        body=body,
+        adapter=f"{adapter.provider}@{adapter.REVISION}",
+    )
+
+
+def why(error: Exception) -> str:
+    """A reason for people, without any data of the delivery."""
+    if isinstance(error, Unreadable):
+        return str(error)[:300]
+    if isinstance(error, ValidationError):
+        fields = sorted({str(e["loc"][0]) if e["loc"] else "fact" for e in error.errors(include_input=False)})
+        return f"{error.title}: {', '.join(fields)[:200]} does not fit"
+    return f"the adapter failed: {type(error).__name__}"
+
+
+def event_ids(translated: Translated) -> list[UUID]:
+    """Ids of the events, for logs."""
+    return [event.id for event in translated.events]
+
+
+def _events(
+    said: list[Said], delivery: Delivery, adapter: Adapter, evidence: Evidence, key_secret: bytes
+) -> list[Event]:
+    return make_events(
+        said,
+        source=delivery.source.path,
+        received=delivery.received,
+        revision=adapter.REVISION,
+        evidence=evidence,
+        key_secret=key_secret,
+    )
+
+
+def _unreadable(
+    delivery: Delivery, adapter: Adapter, evidence: Evidence, reason: str, key_secret: bytes
+) -> Event:
+    """The delivery as a fact; the same delivery repeated within ten minutes is the same fact."""
+    said = unreadable_said(delivery.source, reason, len(delivery.body), delivery_identity(delivery, evidence))
+    return _events([said], delivery, adapter, evidence, key_secret)[0]
+
+
+def unreadable_said(source: SourceConfig, reason: str, size: int, *native: str) -> Said:
+    """``delivery.unreadable``: for a delivery, or for one item of a batch."""
+    return Said(DeliveryUnreadable(provider=source.provider, reason=clean_text(reason)[:500], size=size), native, None)
+
+
+def delivery_identity(delivery: Delivery, evidence: Evidence) -> str:
+    """What was sent (without secrets), and in which ten minutes."""
+    head = f"{delivery.method} {evidence.path} {evidence.query} ".encode("utf-8", "replace")
+    window = int(delivery.received.timestamp() // REPEAT_WINDOW.total_seconds())
+    return f"{hashlib.sha256(head + evidence.body).hexdigest()}-{window}"
+
+
+__all__ = [
+    "SourceConfig", "Translated", "event_ids", "evidence_of", "records_of", "retranslate", "translate",
+    "unreadable_said", "why",
+]
