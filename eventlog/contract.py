@@ -230,6 +230,11 @@ class EventLog(ABC):
 
     @property
     @abstractmethod
+    def place(self) -> str:
+        """Where the log is, for people: a path, or servers and topic. No secrets."""
+
+    @property
+    @abstractmethod
     def available(self) -> bool:
         """Whether an append now has a chance. When False it fails at once, so asking first is not needed."""
 

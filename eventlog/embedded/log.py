@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -82,16 +81,18 @@ class EmbeddedLog(EventLog):
             await self._writer.close(5.0)
         self._readers.shutdown(wait=False, cancel_futures=True)
         self._changed.set()
-        # On another thread than the one that made them, but nobody uses them any more: the pool has ended.
-        for connection in list(self._connections):
-            with suppress(sqlite3.Error):
-                connection.interrupt()
+        # No interrupt(): it would also interrupt what the last close does, moving the -wal file into the log.
         await asyncio.to_thread(self._close_connections)
 
     def _close_connections(self) -> None:
         self._readers.shutdown(wait=True)
         while self._connections:
             self._connections.pop().close()
+
+    @property
+    def place(self) -> str:
+        """The path of the file."""
+        return str(self.path)
 
     @property
     def available(self) -> bool:
@@ -153,7 +154,7 @@ class EmbeddedLog(EventLog):
 
     async def bounds(self) -> dict[int, tuple[int, int]]:
         """See the contract."""
-        return {0: await self._in_reader(_bounds)}
+        return {0: await self.run(_bounds)}
 
     async def read(
         self, partition: int, offset: int, *, max_records: int, max_wait_s: float
@@ -163,9 +164,7 @@ class EmbeddedLog(EventLog):
         look_s = _FIRST_LOOK_S
         while True:
             self._changed.clear()
-            found = await self._in_reader(
-                lambda connection: _read(connection, partition, offset, max_records)
-            )
+            found = await self.run(lambda connection: _read(connection, partition, offset, max_records))
             left_s = deadline - time.monotonic()
             if found or left_s <= 0 or self._closing:
                 return found
@@ -178,25 +177,18 @@ class EmbeddedLog(EventLog):
         """See the contract."""
         if partition != 0 or offset < 0:
             return None
-        return await self._in_reader(lambda connection: _read_at(connection, offset))
+        return await self.run(lambda connection: _read_at(connection, offset))
 
     def subscribe(self, group: str) -> EmbeddedSubscription:
         """A member that always has partition 0: whoever owns the position (its epoch) makes the others stop."""
         return EmbeddedSubscription(self, group)
 
-    async def trim(self, before: int) -> None:
-        """Delete the records below the offset ``before``. For a spool; a log is never trimmed. Raises LogUnavailable."""
-        await self._in_reader(
-            lambda connection: connection.execute("delete from records where position <= ?", (before,))
-        )
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run ``work`` in a reading thread; the spool, which is such a file too, has more to do than to read.
 
-    async def live_bytes(self) -> int:
-        """Bytes of keys, values and headers in the file. Reads all of it: for a spool at its start."""
-        sql = "select coalesce(sum(length(key) + length(value) + length(headers)), 0) from records"
-        return await self._in_reader(lambda connection: int(connection.execute(sql).fetchone()[0]))
-
-    async def _in_reader(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run ``work`` in a reading thread. Raises LogUnavailable for whatever SQLite says."""
+        Raises:
+            LogUnavailable: for whatever SQLite says; its error is the ``__cause__``.
+        """
         if not self.available:
             raise LogUnavailable("the event log is not open")
         try:

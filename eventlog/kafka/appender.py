@@ -57,6 +57,9 @@ _PATIENCE_S = 0.005
 _FIRST_BACKOFF_S = 0.1
 _LAST_BACKOFF_S = 2.0
 
+#: A confirmation may take this long without anybody's short deadline making its partition suspect, seconds.
+_SUSPICION_S = 0.5
+
 #: Kafka says so before it stores anything, so these alone are a sure no.
 _NOT_STORED = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTimestampError)
 
@@ -242,7 +245,7 @@ class Appender:
             call.fail(LogUnavailable("Kafka did not take the records in time; nothing was stored"))
         now = time.monotonic()
         for lane in lanes:
-            if lane.batch is not None and now - lane.batch.since >= deadline_s / 2:
+            if lane.batch is not None and now - lane.batch.since >= max(deadline_s / 2, _SUSPICION_S):
                 lane.suspect = True
         if self._watch is None:
             self._look_for_stalls()

@@ -78,7 +78,7 @@ class Lane:
             if not call.over:
                 if (
                     builder.append(
-                        timestamp=now_ms, key=record.key, value=record.value, headers=record.headers
+                        timestamp=now_ms, key=record.key, value=record.value, headers=list(record.headers)
                     )
                     is None
                 ):

@@ -49,6 +49,11 @@ class KafkaLog(EventLog):
         await asyncio.gather(*closing)
 
     @property
+    def place(self) -> str:
+        """Servers and topic."""
+        return f"{self.settings.bootstrap}/{self.settings.topic}"
+
+    @property
     def available(self) -> bool:
         """Whether a producer is connected and every partition confirms."""
         return self._appender is not None and self._appender.available
