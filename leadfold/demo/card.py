@@ -26,6 +26,7 @@ class Card:
     ref: dict[str, str]
     group: str
     lead: str | None = None
+    strict: bool = False  # an outgoing call is an inquiry only by a category that names it (D-0.10)
 
     def subject(self, scene: Scene, *, loose: bool = True) -> dict[str, Any]:
         """How the CRM names what a fact is about: by inquiry, by client, or by both."""
@@ -37,7 +38,7 @@ class Card:
         if not self.ref:
             return who
         draw = scene.rng.random()
-        if loose and draw < 0.12:
+        if loose and not self.strict and draw < 0.12:
             return who
         return dict(self.ref) if draw < 0.25 else {**self.ref, **who}
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 CABINET: Final = "077001"
-WIDGET: Final = "111"
+COMPANY_ZONE: Final = "Europe/Moscow"
 SHOP: Final = "https://sto.example"
 
 HOUR_WEIGHTS: Final = (3, 7, 10, 11, 9, 7, 7, 8, 9, 8, 6, 4)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from leadfold.demo.company import BY_ID, OFFICES, RING, Office, Operator
+from leadfold.demo.company import BY_ID, COMPANY_ZONE, OFFICES, RING, Office, Operator
 from leadfold.demo.people import People, Person
 from leadfold.demo.sent import CRM, ERP, PROVIDERS, Script
 from leadfold.demo.truth import Kind, Truth
@@ -29,6 +29,10 @@ class Scene:
     busy: dict[str, datetime] = field(default_factory=dict)
     _counts: Counter[str] = field(default_factory=Counter)
     _erp: dict[datetime, list[native.Item]] = field(default_factory=lambda: defaultdict(list))
+
+    def between(self, first: datetime, last: datetime, low: float, high: float) -> datetime:
+        """A moment after ``low`` to ``high`` of the way, to a whole second."""
+        return first + timedelta(seconds=int((last - first).total_seconds() * self.rng.uniform(low, high)))
 
     def number(self, of: str) -> int:
         """The next number of a counter, from 1."""
@@ -61,13 +65,13 @@ class Scene:
         return BY_ID[chosen]
 
     def open(
-        self, source: str, opening: str, native_id: str | None, person: str, at: datetime, kind: Kind, *, office: str,
+        self, source: str, opening: str, native_id: str | None, person: str, at: datetime, kind: Kind, *, office: str | None,
         channel: str | None = None, outgoing: bool = False,
     ) -> Truth:
         """Write down an inquiry of the simulated world."""
         truth = Truth(
             source=source, provider=PROVIDERS[source], opening=opening, native=native_id, person=person, opened_at=at,
-            direction="out" if outgoing else "in", kind=kind, office=office, zone=OFFICES[office].zone, channel=channel,
+            direction="out" if outgoing else "in", kind=kind, office=office, zone=OFFICES[office].zone if office else COMPANY_ZONE, channel=channel,
         )
         self.truths.append(truth)
         return truth

@@ -8,15 +8,19 @@ from typing import Final
 
 SIPUNI: Final = "sipuni"
 JIVO: Final = "jivo"
+JIVO_EKB: Final = "jivo-ekb"
 TILDA: Final = "tilda"
 FORM: Final = "form"
 CRM: Final = "crm"
 ERP: Final = "erp"
 
 PROVIDERS: Final[dict[str, str]] = {
-    SIPUNI: "sipuni", JIVO: "jivo", TILDA: "tilda", FORM: "form", CRM: "native", ERP: "native",
+    SIPUNI: "sipuni", JIVO: "jivo", JIVO_EKB: "jivo", TILDA: "tilda", FORM: "form", CRM: "native", ERP: "native",
 }
 """Name of the source in the demo's configuration → provider (adapter) it speaks as."""
+
+OFFICE: Final[dict[str, str]] = {JIVO: "msk", JIVO_EKB: "ekb", TILDA: "msk", FORM: "ekb"}
+"""Sources that speak for one office only."""
 
 JSON: Final = (("Content-Type", "application/json; charset=utf-8"),)
 URLENCODED: Final = (("Content-Type", "application/x-www-form-urlencoded"),)

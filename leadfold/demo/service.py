@@ -36,11 +36,12 @@ def book(scene: Scene, card: Card, at: datetime, by: Operator, subject: dict[str
     })]
     facts += stage(scene, card, at, "booked", by)
     _remind(scene, card, at, slot, by)
+    since = at
     if scene.chance(0.12):
-        slot = _move(scene, card, booking, at, slot, by)
+        since, slot = _move(scene, card, booking, at, slot, by)
     draw = scene.rng.random()
     if draw < 0.10:
-        return facts, _cancel(scene, card, booking, at, slot, by)
+        return facts, _cancel(scene, card, booking, since, slot, by)
     if draw < 0.20:
         return facts, _no_show(scene, card, booking, slot, by)
     return facts, arrive(scene, card, slot, by, booking=booking)
@@ -69,13 +70,16 @@ def _remind(scene: Scene, card: Card, at: datetime, slot: datetime, by: Operator
         phone.outgoing(scene, eve, card.phone, by, reached=scene.chance(0.8), talk=scene.rng.randrange(15, 60))
 
 
-def _move(scene: Scene, card: Card, booking: str, at: datetime, slot: datetime, by: Operator) -> datetime:
-    """The client asks for another date by phone: a non-target inquiry, and the same booking (R0.38)."""
+def _move(scene: Scene, card: Card, booking: str, at: datetime, slot: datetime, by: Operator) -> tuple[datetime, datetime]:
+    """The client asks for another date by phone: a non-target inquiry, and the same booking (R0.38).
+
+    Returns when he asked, and the slot from then on.
+    """
     assert card.person is not None
     office = scene.office_of(card.person)
-    when = office.next_open(at + (slot - at) * 0.6)
+    when = office.next_open(scene.between(at, slot, 0.5, 0.7))
     if when >= slot:
-        return slot
+        return at, slot
     line = scene.rng.choice([x for x in LINES if x.office == card.person.office])
     number = card.person.phone(scene.rng)
     talk = phone.answered(scene, when, number, line, by, talk=scene.rng.randrange(30, 120))
@@ -94,12 +98,12 @@ def _move(scene: Scene, card: Card, booking: str, at: datetime, slot: datetime, 
     }))
     card.truth.note(saved, "moved", moved, sent=saved + timedelta(seconds=3))
     save(scene, asked, saved, items)
-    return moved
+    return saved, moved
 
 
 def _cancel(scene: Scene, card: Card, booking: str, at: datetime, slot: datetime, by: Operator) -> datetime:
     assert card.person is not None
-    when = scene.office_of(card.person).next_open(at + (slot - at) * scene.rng.uniform(0.3, 0.9))
+    when = scene.office_of(card.person).next_open(scene.between(at, slot, 0.3, 0.9))
     when = max(when, at + timedelta(minutes=30))
     reason = scene.rng.choices(("changed_mind", "price", "terms", "no_technology"), (50, 25, 15, 10))[0]
     told = when + timedelta(seconds=3)

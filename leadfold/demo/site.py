@@ -11,7 +11,7 @@ from leadfold.demo.company import BY_ID, RING, SHOP
 from leadfold.demo.desk import open_lead, qualify
 from leadfold.demo.people import Person, typed
 from leadfold.demo.scene import Scene
-from leadfold.demo.sent import FORM, JIVO, TILDA
+from leadfold.demo.sent import FORM, TILDA
 from leadfold.demo.wire import forms, jivo
 
 _UTM: Final[tuple[dict[str, str], ...]] = (
@@ -25,7 +25,6 @@ _ASKED: Final = (
     "Сколько стоит замена масла?", "Стучит подвеска, когда можно подъехать?", "Нужна диагностика", "Замена колодок",
     "Есть ли в наличии фильтры?", "Перезвоните, пожалуйста", "Запишите на развал-схождение", "Не заводится, что делать?",
 )
-_CITY: Final = {"msk": "Москва", "ekb": "Екатеринбург"}
 
 
 def form(scene: Scene, person: Person, at: datetime) -> Card:
@@ -72,13 +71,14 @@ def chat(scene: Scene, person: Person, at: datetime) -> datetime:
     known = scene.chance(0.62)
     talk = _new_chat(scene, person)
     truth = scene.open(
-        JIVO, "chat", str(talk.id), person.id if known else f"visitor-{talk.visitor}", at, "chat", office=person.office,
+        talk.source, "chat", str(talk.id), person.id if known else f"visitor-{talk.visitor}", at, "chat", office=person.office,
         channel=talk.utm.get("source"),
     )
     ref = {"chat_id": str(talk.id)}
     if not office.is_open(at):
         talk.name, talk.phone = person.called(scene.rng), f"+{person.phones[0]}"
         truth.person = person.id
+        truth.opened_at = at.replace(microsecond=jivo.OFFLINE_MS * 1000)  # the message's id is its moment
         scene.script.say(talk.offline(at, scene.rng.choice(_ASKED)))
         return _answer_message(scene, Card(truth, person, person.phones[0], ref, f"card:chat{talk.id}"), at)
     agent = BY_ID[scene.rng.choice(RING[office.id])]
@@ -103,7 +103,7 @@ def chat(scene: Scene, person: Person, at: datetime) -> datetime:
 def _new_chat(scene: Scene, person: Person) -> jivo.Chat:
     page = "https://sto.example/remont" if person.office == "msk" else "https://ekb.sto.example/"
     return jivo.Chat(
-        id=9000 + scene.number("chat"), visitor=500 + scene.number("visitor"), page=page, city=_CITY[person.office],
+        id=9000 + scene.number("chat"), visitor=500 + scene.number("visitor"), page=page, office=person.office,
         utm=dict(scene.rng.choice(_UTM)),
     )
 
@@ -131,7 +131,7 @@ def callback(scene: Scene, person: Person, at: datetime) -> datetime:
     operator = BY_ID[scene.rng.choice(RING[office.id])]
     say = scene.script.say
     truth = scene.open(
-        JIVO, "callback", str(talk.id), person.id, at, "site", office=person.office, channel=talk.utm.get("source")
+        talk.source, "callback", f"{talk.id}-callback", person.id, at, "site", office=person.office, channel=talk.utm.get("source")
     )
     card = Card(truth, person, number, {}, f"card:callback{talk.id}")
     say(talk.call(at, "start", f"+{number}"))

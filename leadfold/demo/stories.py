@@ -156,9 +156,9 @@ def invitation(scene: Scene, person: Person, at: datetime) -> datetime:
     talk = phone.outgoing(scene, at, number, operator, reached=True)
     if scene.chance(0.25):
         return talk.ended  # nothing came of it: a touch, no category, no inquiry
-    truth = scene.open(SIPUNI, "call", talk.call_id, person.id, at, "phone", office=operator.office, outgoing=True)
+    truth = scene.open(SIPUNI, "call", talk.call_id, person.id, at, "phone", office=None, outgoing=True)
     truth.note(talk.ended, "talk", operator.id)
-    card = Card(truth, person, number, {"call_id": talk.call_id}, f"card:{talk.call_id}")
+    card = Card(truth, person, number, {"call_id": talk.call_id}, f"card:{talk.call_id}", strict=True)
     return qualify(scene, card, talk.ended, operator, category="repair", forget=0.0)
 
 
@@ -177,13 +177,12 @@ def hidden_caller(scene: Scene, office: str, at: datetime) -> None:
 
 
 def nuisance(scene: Scene, number: str, mark: str, office: str, at: datetime, *, tell: bool) -> None:
-    """A robot or a supplier calls; at the first time the operator marks the number."""
-    operator = scene.free_operator(office, at)
-    if operator is None:
-        return
+    """A robot or a supplier calls; at the first time (``tell``) the operator marks the number."""
+    operator = scene.free_operator(office, at) or BY_ID[RING[office][0]]
     line = line_for(scene, office)
     talk = phone.answered(scene, at, number, line, operator, talk=scene.rng.randrange(5, 40))
     truth = scene.open(SIPUNI, "call", talk.call_id, number, at, "phone", office=office, channel=line.channel)
+    truth.note(talk.ended, "talk", talk.operator.id if talk.operator else "")
     truth.note(at, "mark", mark)
     if tell:
         scene.crm(talk.ended + timedelta(seconds=20), f"card:{talk.call_id}", [
@@ -197,6 +196,7 @@ def own_phone(scene: Scene, caller: Operator, at: datetime) -> None:
     line = line_for(scene, caller.office)
     talk = phone.answered(scene, at, caller.phone[1:], line, operator, talk=40)
     truth = scene.open(SIPUNI, "call", talk.call_id, caller.id, at, "phone", office=line.office, channel=line.channel)
+    truth.note(talk.ended, "talk", talk.operator.id if talk.operator else "")
     truth.note(at, "mark", "employee")
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import orjson
 
-from leadfold.demo.company import WIDGET, Operator
-from leadfold.demo.sent import JIVO, JSON, Sent
+from leadfold.demo.company import Operator
+from leadfold.demo.sent import JIVO, JIVO_EKB, JSON, Sent
+
+OFFLINE_MS: Final = 123
+_WIDGET: Final = {JIVO: "111", JIVO_EKB: "112"}
+_CITY: Final = {"msk": "Москва", "ekb": "Екатеринбург"}
 
 
 @dataclass(slots=True)
@@ -18,13 +22,18 @@ class Chat:
 
     id: int
     visitor: int
+    office: str
     page: str
     utm: dict[str, str] = field(default_factory=dict)
-    city: str = "Москва"
     chats_count: int = 1
     name: str | None = None
     phone: str | None = None
     email: str | None = None
+
+    @property
+    def source(self) -> str:
+        """Each office's site has a channel of its own."""
+        return JIVO if self.office == "msk" else JIVO_EKB
 
     def _send(self, at: datetime, name: str, more: dict[str, Any]) -> Sent:
         visitor: dict[str, Any] = {"number": str(self.visitor), "chats_count": self.chats_count}
@@ -32,16 +41,16 @@ class Chat:
             if getattr(self, key):
                 visitor[key] = getattr(self, key)
         body = {
-            "event_name": name, "widget_id": WIDGET, "chat_id": self.id, "visitor": visitor,
+            "event_name": name, "widget_id": _WIDGET[self.source], "chat_id": self.id, "visitor": visitor,
             "session": {
-                "geoip": {"city": self.city},
+                "geoip": {"city": _CITY[self.office]},
                 "utm": "|".join(f"{k}={v}" for k, v in self.utm.items()) or None,
                 **({"utm_json": self.utm} if self.utm else {}),
             },
             "page": {"url": self.page}, **more,
         }
         return Sent(
-            at=at, source=JIVO, kind=f"jivo.{name}", group=f"chat:{self.id}", headers=JSON, body=orjson.dumps(body)
+            at=at, source=self.source, kind=f"jivo.{name}", group=f"chat:{self.id}", headers=JSON, body=orjson.dumps(body)
         )
 
     def accepted(self, at: datetime, agent: Operator) -> Sent:
@@ -69,7 +78,7 @@ class Chat:
 
     def offline(self, at: datetime, text: str) -> Sent:
         """A message left when nobody was online."""
-        return self._send(at, "offline_message", {"message": text, "offline_message_id": int(at.timestamp()) * 1000 + 123})
+        return self._send(at, "offline_message", {"message": text, "offline_message_id": int(at.timestamp()) * 1000 + OFFLINE_MS})
 
     def call(
         self, at: datetime, status: Literal["start", "agent_connected", "client_connected", "end", "error"], phone: str,
