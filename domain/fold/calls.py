@@ -199,7 +199,10 @@ def _answer(call: Call, facts: list[Event], end: CallEnded | None) -> None:
         call.answered_at = talk_from
     else:
         call.ended_at, call.cause = end.ended_at, end.cause
-        if end.cause == "answered":
+        if end.cause == "unknown":
+            # the provider tells that it is over but not how (Jivo): the answers before it do
+            call.cause = "answered" if people else "no_answer"
+        if call.cause == "answered":
             stamp = end.answered_at
             if people and len(people) != len(answers):
                 stamp = None  # a machine answered first: the person's own moment counts

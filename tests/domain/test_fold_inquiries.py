@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 
 from domain.directory import Directory
+from domain.facts.calls import CallAnswered, CallEnded, CallStarted
 from domain.facts.company import EmployeeChanged, Extension
 from domain.facts.inquiries import (
     ContactMarked,
@@ -256,6 +258,21 @@ def test_lost_end_is_unknown_not_missed() -> None:
     assert told.calls[0].outcome == "open"
     assert told.calls[0].unknown_at == at(hours=6)
     assert told.calls[0].talk_s is None
+
+
+def test_end_that_does_not_tell_how() -> None:
+    """Jivo's «end» without a recording: whether somebody talked, the phases before it tell."""
+    story = Story()
+    base = {"direction": "in", "client_phone": PHONE}
+    said = partial(story.say, source="/jivo/chat")
+    said(CallStarted.model_validate({**base, "call_id": "1"}), at(), native=("1",))
+    said(CallAnswered.model_validate({**base, "call_id": "1", "leg_id": "5"}), at(seconds=7), native=("1",))
+    over = {**base, "cause": "unknown", "ended_at": at(minutes=1)}
+    said(CallEnded.model_validate({**over, "call_id": "1"}), at(minutes=1), native=("1",))
+    said(CallEnded.model_validate({**over, "call_id": "2"}), at(minutes=1), native=("2",))
+    first, second = story.fold().calls
+    assert (first.outcome, first.talk_s) == ("answered", 53)
+    assert second.outcome == "missed"
 
 
 def test_extension_by_date() -> None:
