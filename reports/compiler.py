@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - the text comes from the catalogue and the schema; values are always bound
 """From a report's data and parameters to SQL: one scope query, which the report, the drill and the SQL views share.
 
 The scope query has one row per counted thing: a subject row (cohort basis: all its measures at once, so the report
@@ -101,6 +102,16 @@ class Compiler:
             f"select {', '.join(columns)}\nfrom {{{subject.table}}} i {join}\nwhere " + "\n  and ".join(f"({w})" for w in where)
         )
         return self._finish(query, text, moment)
+
+    def row_query(self, columns: str, condition: str) -> Query:
+        """Columns of subject rows chosen by a condition alone, without period and filters."""
+        query = Query("", {"as_of": self.as_of, "zone": self.params.zone})
+        text = (
+            f"select {columns} from {{{self.spec.subject.table}}} i left join {{client}} c on c.client_id = i.client_id"
+            f" where {condition}"
+        )
+        query.text = self._finish(query, text, self.spec.subject.born)
+        return query
 
     def excluded_by(self) -> str:
         """SQL: the notice key of the first rule that keeps a row out, or null."""

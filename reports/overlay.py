@@ -39,20 +39,24 @@ _NUMBERS: Final = count(1)
 
 @asynccontextmanager
 async def snapshot(
-    conn: Conn, params: Params, context: Context, tables: Collection[str] = tuple(TABLES)
+    conn: Conn,
+    params: Params,
+    context: Context,
+    tables: Collection[str] = tuple(TABLES),
+    *,
+    groups: Collection[int] | None = None,
 ) -> AsyncIterator[Relations]:
     """Relations (table → SQL) of one consistent snapshot under the clocks of ``params``.
 
-    ``tables`` are those that will be read with the clocks applied; the others are live. The temporary tables go
-    with the transaction.
+    ``tables`` are those that will be read with the clocks applied; the others are live. ``groups``: only rows of
+    these groups of facts will be read. The temporary tables go with the transaction.
     """
     async with repeatable(conn):
-        groups = await _touched(conn, params, context)
-        if not groups:
-            yield live_relations(context.schema)
-            return
-        number = next(_NUMBERS)
-        yield live_relations(context.schema) | await _overlay(conn, params, context, groups, tables, number)
+        touched = await _touched(conn, params, context, groups)
+        relations = live_relations(context.schema)
+        if touched:
+            relations |= await _overlay(conn, params, context, touched, tables, next(_NUMBERS))
+        yield relations
 
 
 @asynccontextmanager
@@ -70,9 +74,11 @@ def live_relations(schema: str) -> dict[str, str]:
     return {table: f'{check_schema(schema)}."{table}"' for table in TABLES}
 
 
-async def _touched(conn: Conn, params: Params, context: Context) -> list[int]:
+async def _touched(conn: Conn, params: Params, context: Context, only: Collection[int] | None) -> list[int]:
     as_of = params.as_of or context.now
     groups = await groups_touched_since(conn, context.schema, as_of, known_since=params.known_at)
+    if only is not None:
+        return sorted(set(groups) & set(only))
     if not groups or params.basis == "activity":
         return groups
     return await _of_period(conn, params, context.schema, groups)

@@ -1,0 +1,239 @@
+"""The result object as an Excel workbook (spec 4.3): typed cells, outline levels, print set-up. Text is never a formula."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import xlsxwriter
+
+from domain.directory import Directory
+from reports import formats
+from reports.lines import STATES, InquiryLine
+from reports.result import Group, Label, Report, Value
+from reports.words import TOTAL, settings_words
+
+MAX_ROWS: Final = 1_048_000
+"""Lines on «Строки»: a sheet holds no more; the rest is told on «Параметры»."""
+
+_OPTIONS: Final = {
+    "in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False,
+}  # fmt: skip
+_SHEETS: Final = (
+    Label("Отчёт", "Report"), Label("Строки", "Rows"), Label("Параметры", "Parameters"), Label("Определения", "Definitions")
+)  # fmt: skip
+_NUMBER_FORMATS: Final = {"count": "#,##0", "money": "#,##0.00", "percent": "0.0%"}
+
+
+def report_xlsx(
+    report: Report,
+    lines: Sequence[InquiryLine],
+    directory: Directory,
+    *,
+    author: str | None = None,
+    link: str | None = None,
+) -> bytes:
+    """The workbook: «Отчёт», «Строки» (``lines``: the counted inquiries), «Параметры», «Определения».
+
+    Money and counts are numbers, percents fractions, moments date serials in the report's zone (each office's own
+    with «по времени филиала»), durations fractions of a day, phones and ids text; «—» is an empty cell.
+    """
+    out = io.BytesIO()
+    with xlsxwriter.Workbook(out, _OPTIONS) as book:
+        book.set_properties({"title": report.title[report.params.lang], "author": author or ""})
+        writer = _Writer(book, report, directory, report.params.lang)
+        writer.report()
+        writer.rows(lines[:MAX_ROWS])
+        writer.parameters(author, link, len(lines))
+        writer.definitions()
+    return out.getvalue()
+
+
+@dataclass(slots=True)
+class _Writer:
+    book: Any
+    given: Report
+    directory: Directory
+    lang: str
+
+    def _sheet(self, n: int) -> Any:
+        sheet = self.book.add_worksheet(_SHEETS[n][self.lang])
+        sheet.set_landscape()
+        sheet.set_paper(9)  # A4
+        sheet.set_margins(left=0.47, right=0.47, top=0.47, bottom=0.6)
+        sheet.fit_to_pages(1, 0)
+        page = "Page &P of &N" if self.lang == "en" else "Страница &P из &N"
+        title = self.given.title[self.lang].replace("&", "&&")
+        period = formats.period(self.given.params.first_day, self.given.params.last_day)
+        sheet.set_footer(f"&L{title}, {period}&R{page}")
+        return sheet
+
+    def _style(self, **properties: object) -> Any:
+        return self.book.add_format({"font_name": "Calibri", "font_size": 11, **properties})
+
+    def _header(self, sheet: Any, row: int, texts: Sequence[str]) -> None:
+        style = self._style(bold=True, text_wrap=True, valign="top", bottom=1)
+        for n, text in enumerate(texts):
+            sheet.write_string(row, n, text, style)
+        sheet.repeat_rows(row)
+        sheet.freeze_panes(row + 1, 1)
+
+    def report(self) -> None:
+        """Groups as outline levels, the header frozen, the total last and bold."""
+        sheet, columns = self._sheet(0), self.given.columns
+        sheet.write_string(0, 0, self.given.title[self.lang], self._style(bold=True, font_size=14))
+        about = " · ".join(f"{name}: {value}" for name, value in settings_words(self.given, self.directory)[1:5])
+        sheet.write_string(1, 0, about, self._style(font_color="#666666"))
+        head = 3
+        units = {"money": ", ₽"}
+        self._header(sheet, head, ["", *(f"{c.label[self.lang]}{units.get(c.unit, '')}" for c in columns)])
+        sheet.set_column(0, 0, 36)
+        sheet.set_column(1, len(columns), 13)
+        sheet.outline_settings(True, False, True, False)
+        number = {u: self._style(num_format=f) for u, f in _NUMBER_FORMATS.items()}
+        last = self._groups(sheet, self.given.groups, head + 1, 0, number)
+        bold = {u: self._style(num_format=f, bold=True, top=1) for u, f in _NUMBER_FORMATS.items()}
+        sheet.autofilter(head, 0, max(last - 1, head), len(columns))
+        self._figures(sheet, last, TOTAL[self.lang], self.given.total, bold, self._style(bold=True, top=1))
+
+    def _groups(self, sheet: Any, groups: Sequence[Group], row: int, depth: int, number: dict[str, Any]) -> int:
+        label = self._style(indent=depth, bold=depth == 0 and any(g.children for g in groups))
+        for group in groups:
+            if depth:
+                sheet.set_row(row, None, None, {"level": depth})
+            self._figures(sheet, row, group.label[self.lang], group.values, number, label)
+            row = self._groups(sheet, group.children, row + 1, depth + 1, number)
+        return row
+
+    def _figures(
+        self, sheet: Any, row: int, label: str, values: dict[str, Value], number: dict[str, Any], label_style: Any
+    ) -> None:
+        sheet.write_string(row, 0, label, label_style)
+        for n, column in enumerate(self.given.columns, 1):
+            value = values[column.key]
+            if value is None:
+                sheet.write_blank(row, n, None, number[column.unit])
+            else:
+                sheet.write_number(row, n, float(value), number[column.unit])
+
+    def rows(self, lines: Sequence[InquiryLine]) -> None:
+        """One line for each counted inquiry."""
+        sheet = self._sheet(1)
+        columns = _LINE_COLUMNS
+        self._header(sheet, 0, [label[self.lang] for label, _, _ in columns])
+        styles = {kind: self._style(num_format=f) for kind, f in _LINE_FORMATS.items()}
+        for n, (_, kind, _) in enumerate(columns):
+            sheet.set_column(n, n, _LINE_WIDTHS[kind])
+        for row, line in enumerate(lines, 1):
+            zone = ZoneInfo(line.inquiry.office_zone if self.given.params.office_time else self.given.params.zone)
+            for n, (_, kind, read) in enumerate(columns):
+                _write(sheet, row, n, kind, read(line, self.lang), styles, zone)
+        sheet.autofilter(0, 0, max(len(lines), 1), len(columns) - 1)
+
+    def parameters(self, author: str | None, link: str | None, lines: int) -> None:
+        """What the figures depend on, what was left out, who asked."""
+        english = self.lang == "en"
+        sheet = self._sheet(2)
+        texts = settings_words(self.given, self.directory)
+        for name, value in (("Author" if english else "Автор", author), ("Link" if english else "Ссылка", link)):
+            if value:
+                texts.append((name, value))
+        if lines > MAX_ROWS:
+            texts.append(("Rows shown" if english else "Показано строк", f"{MAX_ROWS} / {lines}"))
+        absent = [c.label[self.lang] for c in self.given.columns if c.key in self.given.not_connected]
+        if absent:
+            texts.append(("No data, not connected" if english else "Нет данных: не подключено", ", ".join(absent)))
+        self._header(sheet, 0, ["Parameter", "Value"] if english else ["Параметр", "Значение"])
+        sheet.set_column(0, 0, 34)
+        sheet.set_column(1, 1, 90)
+        for row, (name, value) in enumerate(texts, 1):
+            sheet.write_string(row, 0, name)
+            sheet.write_string(row, 1, value)
+        row = len(texts) + 2
+        bold = self._style(bold=True)
+        sheet.write_string(row, 0, "Not in the report" if english else "Не вошли в отчёт", bold)
+        for notice in self.given.notices:
+            row += 1
+            sheet.write_string(row, 0, f"{notice.label[self.lang]} ({notice.rule})")
+            sheet.write_number(row, 1, notice.count, self._style(num_format="#,##0", align="left"))
+
+    def definitions(self) -> None:
+        """Every column in words."""
+        sheet = self._sheet(3)
+        english = self.lang == "en"
+        self._header(
+            sheet, 0,
+            ["Metric", "Definition", "Formula", "Counted", "Dated by", "Refers to", "Key"] if english
+            else ["Показатель", "Определение", "Формула", "Что считается", "По какой дате", "Основание", "Ключ"],
+        )  # fmt: skip
+        for n, width in enumerate((24, 70, 44, 14, 44, 22, 20)):
+            sheet.set_column(n, n, width)
+        wrap = self._style(text_wrap=True, valign="top")
+        for row, c in enumerate(self.given.columns, 1):
+            dated = c.dated_by[self.lang] if c.dated_by else ""
+            texts = (c.label[self.lang], c.definition[self.lang], c.formula[self.lang], c.counted[self.lang], dated, c.refers, c.key)
+            for n, text in enumerate(texts):
+                sheet.write_string(row, n, text, wrap)
+
+
+_LINE_FORMATS: Final = {
+    "moment": "dd.mm.yyyy hh:mm", "duration": "[h]:mm:ss", "count": "#,##0", "money": "#,##0.00", "text": "@",
+}  # fmt: skip
+_LINE_WIDTHS: Final = {"moment": 17, "duration": 11, "count": 9, "money": 13, "text": 22}
+
+
+def _word(dimension: str) -> Any:
+    return lambda line, lang: line.words[dimension][lang]
+
+
+def _field(name: str) -> Any:
+    return lambda line, _lang: getattr(line.inquiry, name)
+
+
+_LINE_COLUMNS: Final[tuple[tuple[Label, str, Any], ...]] = (
+    (Label("Дата обращения", "Opened"), "moment", _field("opened_at")),
+    (Label("Клиент", "Client"), "text", lambda line, _lang: line.client_name),
+    (Label("Телефон", "Phone"), "text", lambda line, _lang: line.phone_text if line.phone_text != formats.NO_VALUE else None),
+    (Label("Направление", "Direction"), "text", _word("direction")),
+    (Label("Вид обращения", "Kind"), "text", _word("kind")),
+    (Label("Категория", "Category"), "text", _word("category")),
+    (Label("Сотрудник", "Employee"), "text", _word("employee")),
+    (Label("Отдел", "Team"), "text", _word("team")),
+    (Label("Филиал", "Office"), "text", _word("office")),
+    (Label("Рекламный канал", "Channel"), "text", _word("channel")),
+    (Label("Результат", "Result"), "text", _word("result")),
+    (Label("Причина отказа", "Refusal reason"), "text", _word("refusal_reason")),
+    (Label("Состояние", "State"), "text", lambda line, lang: STATES[line.state][lang]),
+    (Label("Записан", "Booked at"), "moment", _field("booked_at")),
+    (Label("Время записи", "Slot"), "moment", _field("slot_at")),
+    (Label("Заехал", "Arrived at"), "moment", _field("arrived_at")),
+    (Label("Чеки", "Receipts"), "count", _field("receipts")),
+    (Label("Продажи, ₽", "Sales, ₽"), "money", _field("sales")),
+    (Label("Маржа, ₽", "Margin, ₽"), "money", _field("margin")),
+    (Label("Звонков", "Calls"), "count", _field("calls")),
+    (Label("Разговор", "Talk"), "duration", _field("talk_s")),
+    (Label("Часовой пояс филиала", "Office time zone"), "text", _field("office_zone")),
+    (Label("Номер обращения", "Inquiry id"), "text", _field("inquiry_id")),
+)
+
+
+def _write(
+    sheet: Any, row: int, column: int, kind: str, value: object, styles: dict[str, Any], zone: ZoneInfo
+) -> None:
+    style = styles[kind]
+    if value is None:
+        sheet.write_blank(row, column, None, style)
+    elif kind == "moment":
+        assert isinstance(value, datetime)
+        sheet.write_datetime(row, column, value.astimezone(zone).replace(tzinfo=None), style)
+    elif kind == "text":
+        sheet.write_string(row, column, str(value), style)
+    else:
+        assert isinstance(value, int | Decimal)
+        seconds = kind == "duration"
+        sheet.write_number(row, column, float(value) / 86_400 if seconds else float(value), style)
