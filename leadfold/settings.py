@@ -73,6 +73,9 @@ class Ingest(Section):
     rate_burst: int = Field(1000, ge=1, description="deliveries at once from one source")
     spool_max_bytes: int = Field(1_073_741_824, ge=1_048_576, description="room for deliveries while the log is away")
     trust_forwarded: bool = Field(False, description="behind a proxy of yours: believe X-Forwarded-For")
+    accept_received_header: bool = Field(
+        False, description="only to replay history or in tests: X-Leadfold-Received says when a delivery came"
+    )
 
 
 class Reports(Section):
