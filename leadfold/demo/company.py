@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 CABINET: Final = "077001"
@@ -111,45 +111,5 @@ RING: Final = {"msk": ("e1", "e2", "e3", "e5"), "ekb": ("e4", "e1", "e3")}
 """Who is rung by a call to an office."""
 
 
-def directory(handover: date) -> list[tuple[str, str, dict[str, Any]]]:
-    """The company's directory as native facts: (type, id, data).
-
-    Everything is known from the first day, the hand-over of extensions 203 and 205 and the moved line included.
-    """
-    facts: list[tuple[str, str, dict[str, Any]]] = []
-    for office in OFFICES.values():
-        facts.append((
-            "dictionary.changed", f"office-{office.id}",
-            {"dictionary": "office", "item": office.id, "label": office.label, "attrs": {"timezone": office.zone}},
-        ))
-    for o in OPERATORS:
-        held = [{"ext": o.ext, "scope": CABINET}]
-        if o.ext_after:
-            held = [
-                {"ext": o.ext, "scope": CABINET, "valid_to": handover.isoformat()},
-                {"ext": o.ext_after, "scope": CABINET, "valid_from": handover.isoformat()},
-            ]
-        facts.append((
-            "employee.changed", f"employee-{o.id}",
-            {
-                "employee_id": o.id, "name": o.name, "team": o.team, "office": o.office, "role": "operator",
-                "extensions": held, "logins": [o.login, o.jivo], "phones": [o.phone],
-            },
-        ))
-    for line in LINES:
-        moved = line.number == MOVED_LINE[0]
-        data = {"number": f"+{line.number}", "channel": line.channel, "office": line.office}
-        facts.append((
-            "number.assigned", f"number-{line.number}-1", {**data, "valid_to": handover.isoformat()} if moved else data
-        ))
-        if moved:
-            facts.append((
-                "number.assigned", f"number-{line.number}-2",
-                {**data, "channel": MOVED_LINE[1], "valid_from": handover.isoformat()},
-            ))
-    for team, rate in (("Колл-центр", "300"), ("Приёмка", "250")):
-        facts.append((
-            "plan.set", f"rate-{team}", {"team": team, "metric": "arrival_rate", "value": rate},
-        ))
-    facts.append(("plan.set", "rate-e1", {"employee_id": "e1", "metric": "arrival_rate", "value": "350"}))
-    return facts
+RATES: Final = (("Колл-центр", None, "300"), ("Приёмка", None, "250"), (None, "e1", "350"))
+"""Roubles for an arrival: (team, employee, rate); an employee's own rate goes before the team's."""

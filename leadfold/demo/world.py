@@ -9,14 +9,14 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from leadfold.demo import site, stories
-from leadfold.demo.company import HOUR_WEIGHTS, OFFICES, OPERATORS, directory
+from leadfold.demo.company import HOUR_WEIGHTS, OFFICES, OPERATORS
 from leadfold.demo.people import People, Person
 from leadfold.demo.phone import internal
 from leadfold.demo.scene import Scene
-from leadfold.demo.sent import CRM, Sent
+from leadfold.demo.sent import Sent
 from leadfold.demo.stories import Story
 from leadfold.demo.truth import Truth
-from leadfold.demo.wire import forms, native, sipuni
+from leadfold.demo.wire import forms, sipuni
 
 DAYS: Final = 182
 PER_DAY: Final = 33.0
@@ -40,10 +40,10 @@ class History:
     start: datetime
     until: datetime
     handover: date
-    directory: tuple[Sent, ...]
     sent: tuple[Sent, ...]
     truths: tuple[Truth, ...]
-    people: tuple[Person, ...]
+    people: list[Person]
+    scene: Scene
 
     def past(self) -> list[Sent]:
         """What was sent up to ``until``."""
@@ -59,7 +59,6 @@ def generate(seed: int, until: datetime, *, days: int = DAYS, scale: float = 1.0
     start = (until - timedelta(days=days)).replace(hour=0, minute=0, second=0, microsecond=0)
     handover = (start + timedelta(days=days * 0.6)).date()
     scene = Scene(rng=rng, handover=handover, people=People(rng))
-    told = _directory(start, handover)
     scene.script.say(sipuni.probe(start + timedelta(minutes=5)), forms.tilda_probe(start + timedelta(minutes=6)))
     pool: list[Person] = []
     nuisances = [(scene.people.new_phone(), "spam") for _ in range(6)] + [(scene.people.new_phone(), "supplier")] * 2
@@ -81,14 +80,9 @@ def generate(seed: int, until: datetime, *, days: int = DAYS, scale: float = 1.0
             _client(scene, pool, office, at)
     scene.flush_erp()
     return History(
-        seed=seed, start=start, until=until, handover=handover, directory=told, sent=tuple(scene.script.in_order()),
-        truths=tuple(scene.truths), people=tuple(scene.people.all),
+        seed=seed, start=start, until=until, handover=handover, sent=tuple(scene.script.in_order()),
+        truths=tuple(scene.truths), people=pool, scene=scene,
     )
-
-
-def _directory(start: datetime, handover: date) -> tuple[Sent, ...]:
-    facts = [native.item(type_, id_, start, data) for type_, id_, data in directory(handover)]
-    return (native.batch(start + timedelta(minutes=1), CRM, "directory", facts),)
 
 
 def _arrivals(rng: random.Random, start: datetime, until: datetime, scale: float) -> Iterator[tuple[datetime, str]]:
@@ -130,6 +124,19 @@ def _client(scene: Scene, pool: list[Person], office: str, at: datetime) -> None
     else:
         story = scene.rng.choices([s for s, _ in _STORIES], [w for _, w in _STORIES])[0]
     person.free_at = max(story(scene, person, at), at) + timedelta(days=4)
+
+
+def go_on(history: History, at: datetime) -> list[Sent]:
+    """One more story of somebody, beginning at a moment after ``until``; its deliveries, in order of time.
+
+    Changes the history's scene and people (numbers go on, clients come back), not what was told before.
+    """
+    script = history.scene.script
+    script.sent.clear()
+    office = "msk" if history.scene.chance(OFFICES["msk"].share) else "ekb"
+    _client(history.scene, history.people, office, at)
+    history.scene.flush_erp()
+    return script.in_order()
 
 
 def _known(scene: Scene, pool: list[Person], office: str, at: datetime) -> Person | None:
