@@ -180,13 +180,18 @@ def valid_reasons(override: tuple[str, ...] | None, directory: Directory) -> tup
     """
     if override is not None:
         return "i.refusal_reason_id = any(%(valid)s::text[])", {"valid": list(override)}
-    values: dict[str, object] = {"valid_0": sorted(Rules().valid_reasons)}
+    values: dict[str, object] = {"valid_0": sorted(reasons_of(Rules(), directory))}
     condition = "i.refusal_reason_id = any(%(valid_0)s::text[])"
     for n, (since, rules) in enumerate(directory.rule_versions, 1):
-        values[f"valid_{n}"] = sorted(rules.valid_reasons)
+        values[f"valid_{n}"] = sorted(reasons_of(rules, directory))
         values[f"valid_since_{n}"] = since
         condition = (
             f"case when i.opened_at >= %(valid_since_{n})s then i.refusal_reason_id = any(%(valid_{n})s::text[])"
             f" else {condition} end"
         )
     return f"({condition})", values
+
+
+def reasons_of(rules: Rules, directory: Directory) -> frozenset[str]:
+    """The valid reasons under a version of the rules, as rows name them: a merged reason is the one it became (R0.41)."""
+    return frozenset(directory.entry_id("reason", reason) or reason for reason in rules.valid_reasons)
