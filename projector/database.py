@@ -1,0 +1,80 @@
+"""Connections of the projector, and which of their errors pass by themselves."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+
+from projector.errors import BatchConflict
+
+Connection = AsyncConnection[TupleRow]
+
+#: Seconds until Postgres ends a transaction whose client went silent (a frozen process keeps no locks).
+_SILENT_CLIENT_S: Final = 20
+
+#: Sequential scans would only be chosen on stale statistics: a batch touches a vanishing part of each table.
+_OPTIONS: Final = (
+    f"-c idle_in_transaction_session_timeout={_SILENT_CLIENT_S}s -c enable_seqscan=off -c jit=off"
+    " -c plan_cache_mode=force_generic_plan -c timezone=UTC -c client_min_messages=warning"
+)
+
+#: Doing the same once more is right.
+RETRYABLE: Final = (
+    psycopg.errors.SerializationFailure,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.LockNotAvailable,
+    BatchConflict,
+)
+
+#: The connection is of no use any more, or the server does not take work now; it will be back.
+GONE: Final = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.ReadOnlySqlTransaction,  # a standby after a failover
+    psycopg.errors.IdleInTransactionSessionTimeout,
+    TimeoutError,
+    OSError,
+)
+
+#: One record of the batch is to blame: a value that a column cannot take, or one that our own code stumbles over.
+ISOLATED: Final = (
+    psycopg.DataError,
+    psycopg.IntegrityError,
+    psycopg.errors.ProgramLimitExceeded,
+    psycopg.errors.StatementTooComplex,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
+
+async def connect(url: str, *, name: str = "leadfold-projector", scans: bool = False) -> Connection:
+    """A connection in autocommit; transactions are opened explicitly. ``scans`` allows sequential scans.
+
+    Raises:
+        psycopg.OperationalError: no answer.
+    """
+    info: dict[str, Any] = psycopg.conninfo.conninfo_to_dict(url)
+    options = _OPTIONS.replace("-c enable_seqscan=off", "") if scans else _OPTIONS
+    info["options"] = f"{info.get('options') or ''} {options}".strip()
+    info["application_name"] = name
+    info.setdefault("connect_timeout", 5)
+    info.setdefault("keepalives_idle", 5)
+    info.setdefault("keepalives_interval", 2)
+    info.setdefault("keepalives_count", 3)
+    info.setdefault("tcp_user_timeout", 15_000)
+    connection = await AsyncConnection.connect(**info, autocommit=True)
+    connection.prepare_threshold = 1
+    return connection
+
+
+def is_gone(error: BaseException) -> bool:
+    """Whether the connection or the server is away (and not merely a conflict between transactions)."""
+    return isinstance(error, GONE) and not isinstance(error, (*RETRYABLE, *ISOLATED))

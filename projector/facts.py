@@ -1,0 +1,206 @@
+"""Facts as rows of the table ``fact``: which of two versions wins, and how they are written."""
+
+# ruff: noqa: S608 - names of schemas pass check_schema, names of tables and columns come from domain.rows
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import orjson
+
+from domain.event import Event, Evidence
+from projector.database import Connection
+from projector.errors import BatchConflict
+from projector.groups import Member
+from projector.readmodel.history import node_key
+from projector.readmodel.tables import check_schema
+
+
+class Place(NamedTuple):
+    """Where a record lies on the log."""
+
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An event as it came from the log, and its data as they will be stored (JSON)."""
+
+    event: Event
+    place: Place
+    data: bytes
+
+    @classmethod
+    def of(cls, event: Event, place: Place) -> Arrival:
+        """Serialise the data once: the bytes are stored, and they decide between versions."""
+        data = event.data.model_dump_json(exclude_none=True).encode()
+        return cls(event, place, data if b"\\u0000" not in data else _without_nul(data))
+
+    @property
+    def in_group(self) -> bool:
+        """Whether the fact belongs to a group at all."""
+        return bool(self.event.refs) and not self.event.data.DIRECTORY
+
+    @property
+    def rank(self) -> Rank:
+        """Its order among versions with the same id."""
+        event = self.event
+        return rank(event.revision, event.time, self.data, event.subject, event.refs)
+
+
+Rank = tuple[int, datetime, bytes, str, tuple[str, ...]]
+
+
+def rank(revision: int, time: datetime, data: bytes, subject: str | None, refs: Sequence[str]) -> Rank:
+    """Smallest wins: highest revision, then earliest time, then smallest data. A function of the set of versions."""
+    return (-revision, time, data, subject or "", tuple(refs))
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A fact that is stored already."""
+
+    rank: Rank
+    group_id: int | None
+    dead: bool
+
+
+@dataclass(slots=True)
+class Sifted:
+    """A batch after the winner rule: what is new, and what supersedes a stored fact. The rest changes nothing."""
+
+    new: list[Arrival]
+    superseding: list[tuple[Arrival, Known]]
+
+    @property
+    def all(self) -> list[Arrival]:
+        """Everything that changes something."""
+        return [*self.new, *(arrival for arrival, _ in self.superseding)]
+
+    def members(self) -> list[Member]:
+        """The facts that belong to groups, for `groups.place`."""
+        found = [_member(arrival, None) for arrival in self.new if arrival.in_group]
+        found += [
+            _member(arrival, known.group_id)
+            for arrival, known in self.superseding
+            if arrival.in_group or known.group_id is not None
+        ]
+        return found
+
+
+def _member(arrival: Arrival, group_id: int | None) -> Member:
+    nodes = tuple(map(node_key, arrival.event.refs)) if arrival.in_group else ()
+    return Member(arrival.event.id, nodes, group_id)
+
+
+async def sift(conn: Connection, schema: str, arrivals: Iterable[Arrival]) -> Sifted:
+    """Apply the winner rule inside of a batch and against what is stored."""
+    best: dict[UUID, Arrival] = {}
+    for arrival in arrivals:
+        other = best.get(arrival.event.id)
+        if other is None or arrival.rank < other.rank:
+            best[arrival.event.id] = arrival
+    known = await _known(conn, schema, list(best))
+    sifted = Sifted([], [])
+    for id_, arrival in best.items():
+        stored = known.get(id_)
+        if stored is None:
+            sifted.new.append(arrival)
+        elif arrival.rank < stored.rank:
+            sifted.superseding.append((arrival, stored))
+    return sifted
+
+
+async def _known(conn: Connection, schema: str, ids: list[UUID]) -> dict[UUID, Known]:
+    async with conn.cursor(binary=True) as cursor:
+        await cursor.execute(
+            f'select id, revision, "time", data::text, subject, refs, group_id, dead from {check_schema(schema)}.fact'
+            " where id = any(%s)",
+            (ids,),
+        )
+        return {
+            row[0]: Known(rank(row[1], row[2], row[3].encode(), row[4], row[5]), row[6], row[7])
+            for row in await cursor.fetchall()
+        }
+
+
+async def write(conn: Connection, schema: str, sifted: Sifted, group_of: dict[UUID, int]) -> None:
+    """Store what `sift` left, with the groups that were found for it.
+
+    Raises:
+        BatchConflict: another projector stored one of them in between.
+    """
+    if sifted.new:
+        cursor = await conn.execute(
+            f"insert into {check_schema(schema)}.fact ({_NAMES})"
+            f" select {_NAMES} from json_populate_recordset(null::{schema}.fact, %s::text::json) order by id"
+            " on conflict (id) do nothing",
+            (_rows(sifted.new, group_of),),
+        )
+        if cursor.rowcount != len(sifted.new):
+            raise BatchConflict("a fact was stored in between")
+    if sifted.superseding:
+        arrivals = [arrival for arrival, _ in sifted.superseding]
+        sets = ", ".join(f"{name} = n.{name}" for name in _NAMES.split(", ")[1:])
+        await conn.execute(
+            f"update {check_schema(schema)}.fact f set {sets}"
+            f" from json_populate_recordset(null::{schema}.fact, %s::text::json) n where f.id = n.id",
+            (_rows(arrivals, group_of),),
+        )
+        await conn.execute(
+            "update leadfold.deadletter set resolved_at = now() where event_id = any(%s) and kind = 'fact'"
+            " and resolved_at is null",
+            ([arrival.event.id for arrival in arrivals],),
+        )
+
+
+_NAMES = (
+    'id, type, version, source, "time", time_basis, received, revision, subject, partitionkey, refs, data,'
+    ' carrier, delivery_id, "partition", "offset", group_id, dead'
+).replace(",\n", ", ")
+
+
+def _rows(arrivals: Sequence[Arrival], group_of: dict[UUID, int]) -> str:
+    return dump([_row(arrival, group_of.get(arrival.event.id)) for arrival in arrivals]).decode()
+
+
+def _row(arrival: Arrival, group_id: int | None) -> dict[str, Any]:
+    event, evidence = arrival.event, arrival.event.evidence
+    carrier = None if evidence is None else event.id if isinstance(evidence, Evidence) else evidence.event_id
+    return {
+        "id": event.id,
+        "type": event.type,
+        "version": event.data.VERSION,
+        "source": event.source,
+        "time": event.time,
+        "time_basis": event.time_basis,
+        "received": event.received,
+        "revision": event.revision,
+        "subject": event.subject,
+        "partitionkey": event.partitionkey,
+        "refs": event.refs,
+        "data": orjson.Fragment(arrival.data),
+        "carrier": carrier,
+        "delivery_id": None if evidence is None else evidence.delivery_id,
+        "partition": arrival.place.partition,
+        "offset": arrival.place.offset,
+        "group_id": group_id,
+        "dead": False,
+    }
+
+
+def dump(value: Any) -> bytes:
+    """JSON for Postgres: Decimal as text; U+0000, which no column of text can hold, becomes U+FFFD."""
+    body = orjson.dumps(value, default=str)
+    return body if b"\\u0000" not in body else _without_nul(body)
+
+
+def _without_nul(body: bytes) -> bytes:
+    """Replace the escape of U+0000, but not an escaped backslash that happens to stand before ``u0000``."""
+    parts = body.split(b"\\\\")
+    return b"\\\\".join(part.replace(b"\\u0000", b"\xef\xbf\xbd") for part in parts)

@@ -1,0 +1,165 @@
+"""Applies ``migrations/``, makes the role of analysts, and the first build. All of it can be repeated and raced."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from importlib import resources
+from typing import Final
+
+import psycopg
+import structlog
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from projector.database import Connection
+from projector.errors import DatabaseRefused
+
+log = structlog.get_logger(__name__)
+
+#: Everybody who changes the structure takes this advisory lock of the database first.
+STRUCTURE_LOCK: Final = 0x1EADF01D
+
+OLDEST_SERVER: Final = 150000
+
+ROLE: Final = "leadfold_analyst"
+
+NO_ROLE: Final = (
+    f"the role {ROLE} does not exist and the login role may not create it; as an administrator run: "
+    f"create role {ROLE} nologin; grant {ROLE} to <login role>; then start Leadfold again"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One numbered file."""
+
+    number: int
+    name: str
+    text: str
+
+
+def migrations() -> list[Migration]:
+    """All migrations in order."""
+    found = []
+    for file in resources.files("projector.migrations").iterdir():
+        if file.name.endswith(".sql"):
+            found.append(Migration(int(file.name[:4]), file.name, file.read_text(encoding="utf-8")))
+    return sorted(found, key=lambda m: m.number)
+
+
+async def migrate(conn: Connection) -> list[str]:
+    """Bring the control schema up to date; names of what was applied.
+
+    Raises:
+        DatabaseRefused: the server is too old, the login role may not create schemas, or the database was used by a
+            newer Leadfold.
+    """
+    if conn.info.server_version < OLDEST_SERVER:
+        raise DatabaseRefused(f"Postgres {conn.info.server_version // 10000} is too old: 15 or newer is needed")
+    try:
+        async with conn.transaction():
+            await conn.execute("select pg_advisory_xact_lock(%s)", (STRUCTURE_LOCK,))
+            applied = await _apply(conn)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise DatabaseRefused(
+            f"the login role may not create schemas in this database ({error.diag.message_primary});"
+            " run: grant create on database <database> to <login role>"
+        ) from error
+    await _make_role(conn)
+    return applied
+
+
+async def _apply(conn: Connection) -> list[str]:
+    cursor = await conn.execute("select to_regclass('leadfold.migration')")
+    row = await cursor.fetchone()
+    if not row or row[0] is None:
+        await conn.execute(
+            "create schema leadfold;"
+            " create table leadfold.migration"
+            " (number integer primary key, name text not null, applied_at timestamptz not null default now())"
+        )
+    cursor = await conn.execute("select number from leadfold.migration")
+    done = {row[0] for row in await cursor.fetchall()}
+    known = migrations()
+    if done - {m.number for m in known}:
+        raise DatabaseRefused("this database was used by a newer Leadfold: use that version, or another database")
+    applied = []
+    for migration in known:
+        if migration.number not in done:
+            await conn.execute(migration.text)
+            await conn.execute(
+                "insert into leadfold.migration (number, name) values (%s, %s)",
+                (migration.number, migration.name),
+            )
+            applied.append(migration.name)
+    return applied
+
+
+async def _make_role(conn: Connection) -> None:
+    """The group role for analysts and this database's own login in it; without the right to, only a warning."""
+    try:
+        async with conn.transaction():
+            await conn.execute("select pg_advisory_xact_lock(%s)", (STRUCTURE_LOCK,))
+            await _role_statements(conn)
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.UniqueViolation, psycopg.errors.DuplicateObject) as error:
+        # unique violation: the same role is being made in another database of this server; the next start finds it
+        log.warning("projector.analyst_role", error=error.diag.message_primary, hint=NO_ROLE)
+
+
+async def _role_statements(conn: Connection) -> None:
+    role = sql.Identifier(ROLE)
+    if not await _exists(conn, ROLE):
+        await conn.execute(sql.SQL("create role {} nologin").format(role))
+    await conn.execute(
+        sql.SQL(
+            "do $$ begin if not pg_has_role(current_user, {name}, 'member') then grant {role} to current_user; end if; end $$"
+        ).format(name=sql.Literal(ROLE), role=role)
+    )
+    await conn.execute(sql.SQL("grant usage on schema analytics to {}").format(role))
+    await conn.execute(sql.SQL("grant select on all tables in schema analytics to {}").format(role))
+    cursor = await conn.execute("select name, password from leadfold.analyst_login")
+    known = await cursor.fetchone()
+    if known and await _exists(conn, known[0]):
+        return
+    cursor = await conn.execute("select oid from pg_database where datname = current_database()")
+    row = await cursor.fetchone()
+    assert row is not None
+    name, password = f"{ROLE}_{row[0]}_{secrets.token_hex(3)}", secrets.token_urlsafe(24)
+    await conn.execute(
+        sql.SQL("create role {} login in role {} password {}").format(
+            sql.Identifier(name), role, sql.Literal(password)
+        )
+    )
+    await conn.execute(
+        sql.SQL("alter role {} set default_transaction_read_only = on").format(sql.Identifier(name))
+    )
+    await conn.execute(
+        "insert into leadfold.analyst_login (name, password) values (%s, %s)"
+        " on conflict (only_one) do update set name = excluded.name, password = excluded.password",
+        (name, password),
+    )
+
+
+async def _exists(conn: Connection, role: str) -> bool:
+    cursor = await conn.execute("select from pg_roles where rolname = %s", (role,))
+    return await cursor.fetchone() is not None
+
+
+async def analyst_conninfo(conn: Connection, database_url: str) -> str:
+    """Connection string of this database's analyst login: sees the views of ``analytics`` and nothing else.
+
+    It is a login of its own and not only SET ROLE, because a SELECT can undo SET ROLE (``set_config``).
+
+    Raises:
+        DatabaseRefused: there is none, because the login role may not create roles.
+    """
+    cursor = await conn.execute("select name, password from leadfold.analyst_login")
+    row = await cursor.fetchone()
+    if row is None or not await _exists(conn, row[0]):
+        raise DatabaseRefused(NO_ROLE)
+    given = conninfo_to_dict(database_url)
+    return make_conninfo("", **{**given, "user": row[0], "password": row[1]})
+
+
+__all__ = ["NO_ROLE", "ROLE", "Migration", "analyst_conninfo", "migrate", "migrations"]

@@ -1,0 +1,126 @@
+"""Which build is live, its directory, and how fresh it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from psycopg import AsyncConnection, Connection
+
+from domain.directory import Directory, SourceInfo
+from domain.event import Event
+from domain.facts.registry import FACTS
+from domain.rules import Rules
+from projector.readmodel.history import directory_query, event_of
+
+#: Types of the facts that make the directory.
+DIRECTORY_TYPES: tuple[str, ...] = tuple(sorted(name for name, model in FACTS.items() if model.DIRECTORY))
+
+_LIVE = "select schema_name from leadfold.build where state = 'live'"
+_FRESHNESS = """
+select max(s.last_received), max(s.last_time), b.fingerprint is not null
+from leadfold.build b left join leadfold.source_seen s using (build_id)
+where b.state = 'live' group by b.build_id
+"""
+
+
+class NoLiveBuild(LookupError):
+    """There are no read models yet: the projector has never run on this database."""
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """What the live build has seen (UTC): when the newest fact was received, and when the latest one happened."""
+
+    received: datetime | None
+    time: datetime | None
+
+
+async def live_schema(conn: AsyncConnection[Any]) -> str:
+    """Name of the schema of the live build. Raises NoLiveBuild."""
+    async with conn.cursor() as cursor:
+        await cursor.execute("select to_regclass('leadfold.build')")
+        known = await cursor.fetchone()
+        if known and known[0]:
+            await cursor.execute(_LIVE)
+            if row := await cursor.fetchone():
+                return str(row[0])
+    raise NoLiveBuild("no live build: start the projector once")
+
+
+def live_schema_sync(conn: Connection[Any]) -> str:
+    """`live_schema` on a plain connection."""
+    known = conn.execute("select to_regclass('leadfold.build')").fetchone()
+    if known and known[0] and (row := conn.execute(_LIVE).fetchone()):
+        return str(row[0])
+    raise NoLiveBuild("no live build: start the projector once")
+
+
+async def load_directory(
+    conn: AsyncConnection[Any],
+    schema: str,
+    timezone: str,
+    sources: Iterable[SourceInfo],
+    *,
+    before: datetime | None = None,
+    known_before: datetime | None = None,
+) -> Directory:
+    """The directory of a build's facts; with cuts, as it was (``before``) or was known (``known_before``), UTC."""
+    async with conn.cursor(binary=True) as cursor:
+        await cursor.execute(directory_query(schema, DIRECTORY_TYPES))
+        events = [event_of(row) for row in await cursor.fetchall()]
+    return _build(events, timezone, sources, before, known_before)
+
+
+def load_directory_sync(
+    conn: Connection[Any],
+    schema: str,
+    timezone: str,
+    sources: Iterable[SourceInfo],
+    *,
+    before: datetime | None = None,
+    known_before: datetime | None = None,
+) -> Directory:
+    """`load_directory` on a plain connection."""
+    with conn.cursor(binary=True) as cursor:
+        cursor.execute(directory_query(schema, DIRECTORY_TYPES))
+        events = [event_of(row) for row in cursor.fetchall()]
+    return _build(events, timezone, sources, before, known_before)
+
+
+def with_rules(directory: Directory, override: dict[str, Any] | None) -> Directory:
+    """The same directory under other rules for all history; ``override`` names only what differs from the defaults."""
+    if override is None:
+        return directory
+    return replace(directory, rule_versions=((datetime(1970, 1, 1, tzinfo=UTC), Rules.model_validate(override)),))
+
+
+async def freshness(conn: AsyncConnection[Any]) -> Freshness:
+    """How fresh the live build is; both None when it holds nothing."""
+    async with conn.cursor() as cursor:
+        await cursor.execute(_FRESHNESS)
+        row = await cursor.fetchone()
+    return Freshness(None, None) if row is None else Freshness(row[0], row[1])
+
+
+def freshness_sync(conn: Connection[Any]) -> Freshness:
+    """`freshness` on a plain connection."""
+    row = conn.execute(_FRESHNESS).fetchone()
+    return Freshness(None, None) if row is None else Freshness(row[0], row[1])
+
+
+def _build(
+    events: list[Event],
+    timezone: str,
+    sources: Iterable[SourceInfo],
+    before: datetime | None,
+    known_before: datetime | None,
+) -> Directory:
+    kept = [
+        event
+        for event in events
+        if (before is None or event.time < before) and (known_before is None or event.received < known_before)
+    ]
+    return Directory.build(kept, timezone=timezone, sources=sources)

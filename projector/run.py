@@ -1,0 +1,385 @@
+"""The projector's loop: records from the log into the live build, for as long as it is not told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import psycopg
+import structlog
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from eventlog.contract import (
+    EventLog,
+    LogUnavailable,
+    PositionLost,
+    RecordCorrupt,
+    StoredRecord,
+    Subscription,
+)
+from eventlog.sealing import Undecodable
+from projector import positions
+from projector.batch import Applier, Batch, Item, Outcome, decode
+from projector.builds_store import prepare
+from projector.database import GONE, ISOLATED, RETRYABLE, Connection, connect, is_gone
+from projector.errors import Fenced, ProjectorStopped, Standby
+from projector.facts import Place
+from projector.letters import DeadLetterLimit, reason_of
+from projector.metrics import Counters
+from projector.positions import Held
+from projector.settings import GROUP, ProjectorSettings
+
+log = structlog.get_logger(__name__)
+
+#: Seconds: longest wait for records; between looks at the end of the log; between signs of life of an idle owner.
+_POLL_S = 0.5
+_LOOK_S = 1.0
+_BEAT_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectorStatus:
+    """What a running projector knows of itself."""
+
+    running: bool
+    database_up: bool
+    log_up: bool
+    build_id: int | None
+    held: Mapping[int, Held]
+    behind: int | None  # records between our positions and the end of our partitions; None = unknown
+    bulk: bool
+    dirty: bool  # groups wait to be folded
+    standby: bool  # another projector is at work on the embedded log
+    stopped: str | None  # why it stopped by itself
+    counters: dict[str, float] = field(default_factory=dict)
+
+
+class Projector:
+    """One projector. Any number of them may run on one log and database; on the embedded log the others wait.
+
+    Use: ``await Projector(log, settings).run(stop)``; `status` may be asked at any time from the same event loop.
+    """
+
+    def __init__(self, event_log: EventLog, settings: ProjectorSettings) -> None:
+        self._log = event_log
+        self._settings = settings
+        self._limits = settings.limits
+        self._applier = Applier(settings)
+        self._dead = DeadLetterLimit(settings.limits)
+        self._conn: Connection | None = None
+        self._build_id: int | None = None
+        self._held: dict[int, Held] = {}
+        self._counters = Counters()
+        self._behind: int | None = None
+        self._bulk = False
+        self._dirty = True
+        self._standby = False
+        self._running = False
+        self._log_up = False
+        self._stopped: str | None = None
+        self._looked = self._beaten = self._checked = 0.0
+
+    def status(self) -> ProjectorStatus:
+        """What this projector knows of itself, without asking anybody."""
+        return ProjectorStatus(
+            running=self._running,
+            database_up=self._conn is not None and not self._conn.broken,
+            log_up=self._log_up,
+            build_id=self._build_id,
+            held=dict(self._held),
+            behind=self._behind,
+            bulk=self._bulk,
+            dirty=self._dirty,
+            standby=self._standby,
+            stopped=self._stopped,
+            counters=self._counters.as_dict(),
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until ``stop`` is set; then end within a few seconds, after the batch at hand.
+
+        Postgres or the log away: waits and goes on by itself.
+
+        Raises:
+            ProjectorStopped: too many dead letters. DatabaseRefused, LogRefused, PositionLost: needs a person.
+        """
+        self._running = True
+        pause_s = 0.05
+        try:
+            while not stop.is_set():
+                started = time.monotonic()
+                try:
+                    await self._session(stop)
+                except Fenced as error:
+                    self._counters.fenced += 1
+                    log.warning("projector.fenced", reason=str(error))
+                except Standby as error:
+                    if not self._standby:
+                        log.info("projector.standby", reason=str(error))
+                    self._standby = True
+                except LogUnavailable as error:
+                    self._counters.log_lost += 1
+                    log.warning("projector.log_away", error=str(error))
+                except RETRYABLE as error:  # conflicts that did not end after many attempts: start over
+                    log.warning("projector.conflicts", error=type(error).__name__)
+                except GONE as error:
+                    self._counters.database_lost += 1
+                    log.warning("projector.database_away", error=type(error).__name__)
+                calm = time.monotonic() - started > 10
+                pause_s = 0.05 if calm else min(pause_s * 2, 2.0)
+                await _sleep(stop, pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - only to part two rivals
+        except (ProjectorStopped, PositionLost) as error:
+            self._stopped = str(error)
+            log.error("projector.stopped", reason=str(error))
+            raise
+        finally:
+            self._running = False
+            await self._close()
+
+    # --- one session: a database connection, a membership in the group, a build ------------------------------------
+
+    async def _session(self, stop: asyncio.Event) -> None:
+        self._held = {}
+        await self._reconnect()
+        assert self._conn is not None
+        self._build_id = await prepare(self._conn, self._settings)
+        subscription = self._log.subscribe(GROUP)
+        try:
+            await subscription.start(self._assigned, self._revoked)
+            while not stop.is_set():
+                await self._turn(subscription)
+            await self._give_back()
+        finally:
+            await subscription.close()
+            self._held = {}
+
+    async def _turn(self, subscription: Subscription) -> None:
+        wait_s = 0.0 if self._dirty and not self._bulk and self._held else _POLL_S
+        size = self._limits.bulk_records if self._bulk else self._limits.batch_records
+        try:
+            records = await subscription.poll(max_records=size, max_wait_s=wait_s)
+        except RecordCorrupt as error:
+            await self._bury_corrupt(subscription, error)
+            return
+        self._log_up = True
+        records = {p: found for p, found in records.items() if p in self._held and found}
+        if records:
+            await self._take_in(subscription, records)
+        elif self._held:
+            await self._idle()
+        if self._held:
+            await self._look()
+            await self._fold_some()
+
+    async def _assigned(self, partitions: Sequence[int]) -> Mapping[int, int]:
+        conn, build_id = self._connection(), self._build()
+        polite = self._limits.stale_owner_s if self._log.engine == "embedded" else None
+        taken = await positions.take(conn, build_id, partitions, self._settings.owner, polite_s=polite)
+        self._standby = False
+        self._held.update(taken)
+        self._counters.assignments += len(taken)
+        await self._applier.adopt(conn, build_id)
+        self._dirty = True
+        log.info("projector.assigned", build=build_id, positions={p: h.next_offset for p, h in taken.items()})
+        return {p: h.next_offset for p, h in taken.items()}
+
+    async def _revoked(self, partitions: Sequence[int]) -> None:
+        lost = {p: self._held.pop(p) for p in partitions if p in self._held}
+        log.info("projector.revoked", partitions=sorted(lost))
+
+    async def _take_in(self, subscription: Subscription, records: dict[int, list[StoredRecord]]) -> None:
+        for partition, found in records.items():
+            expected = self._held[partition].next_offset
+            self._counters.gaps += found[-1].offset + 1 - expected - len(found)
+        for part in _bounded(records, self._limits.batch_bytes):
+            if not await self._apply(subscription, decode(part, self._held)):
+                return  # nothing of it is acknowledged, and the subscription was set back to before it
+        await subscription.commit_hint({p: self._held[p].next_offset for p in records if p in self._held})
+
+    async def _apply(self, subscription: Subscription, batch: Batch) -> bool:
+        """Apply a batch, or what of it can be applied; False when the database was away and we start over."""
+        started = time.monotonic()
+        try:
+            outcome = await self._applied(batch)
+        except ISOLATED as error:
+            return await self._isolate(subscription, batch, error)
+        except GONE as error:
+            if not is_gone(error):
+                raise
+            await self._recover(subscription)
+            return False
+        self._advance(batch, outcome, time.monotonic() - started)
+        return True
+
+    async def _applied(self, batch: Batch) -> Outcome:
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(RETRYABLE),
+            wait=wait_random_exponential(0.02, max=1.0),
+            stop=stop_after_attempt(12),
+            reraise=True,
+        )
+        async for attempt in retrying:
+            with attempt:
+                if attempt.retry_state.attempt_number > 1:
+                    self._counters.retries += 1
+                async with asyncio.timeout(self._limits.statement_s):
+                    return await self._applier.apply(
+                        self._connection(), self._build(), batch, fold=not self._bulk, check=self._dead.check
+                    )
+        raise AssertionError("unreachable: the last attempt raises")
+
+    async def _isolate(self, subscription: Subscription, batch: Batch, error: Exception) -> bool:
+        """Find the record that Postgres or our code cannot take, by halving; it alone becomes a dead letter."""
+        if len(batch.items) > 1:
+            for half in batch.halves():
+                if not await self._apply(subscription, half):
+                    return False
+            return True
+        log.error("projector.record_refused", place=batch.items[0].place, reason=reason_of(error))
+        outcome = await self._applier.bury(
+            self._connection(), self._build(), batch, reason_of(error), check=self._dead.check
+        )
+        self._advance(batch, outcome, 0.0)
+        return True
+
+    async def _bury_corrupt(self, subscription: Subscription, error: RecordCorrupt) -> None:
+        mine = self._held[error.partition]
+        item = Item(Place(error.partition, error.offset), Undecodable(error.reason, None))
+        step = positions.Advance(error.partition, mine.next_offset, error.offset + 1, mine.epoch)
+        if await self._apply(subscription, Batch((item,), (step,))):
+            await subscription.seek(error.partition, error.offset + 1)
+
+    def _advance(self, batch: Batch, outcome: Outcome, seconds: float) -> None:
+        for step in batch.steps:
+            if step.partition in self._held:
+                self._held[step.partition] = replace(self._held[step.partition], next_offset=step.next_offset)
+        self._dead.count(outcome.dead)
+        self._beaten = time.monotonic()
+        counters = self._counters
+        counters.records += outcome.records
+        counters.facts += outcome.new
+        counters.superseded += outcome.superseded
+        counters.batches += 1
+        counters.batch_seconds += seconds
+        counters.groups_folded += outcome.folded.groups
+        counters.facts_folded += outcome.folded.facts
+        counters.rows_changed += outcome.folded.changed
+        counters.dead_letters += sum(outcome.dead)
+        if outcome.directory_changed or self._bulk:
+            self._dirty = True
+
+    # --- between batches -------------------------------------------------------------------------------------------
+
+    async def _idle(self) -> None:
+        if time.monotonic() - self._beaten < _BEAT_S:
+            return
+        await positions.beat(self._connection(), self._build(), self._held)
+        self._beaten = time.monotonic()
+
+    async def _look(self) -> None:
+        """How far behind: many records are stored first and folded afterwards."""
+        if time.monotonic() - self._looked < _LOOK_S:
+            return
+        self._looked = time.monotonic()
+        try:
+            bounds = await self._log.bounds()
+        except LogUnavailable:
+            self._behind, self._log_up = None, False
+            return
+        self._behind = sum(bounds[p][1] - held.next_offset for p, held in self._held.items() if p in bounds)
+        edge = self._limits.bulk_behind // 10 if self._bulk else self._limits.bulk_behind
+        if (self._behind > edge) is not self._bulk:
+            self._bulk = not self._bulk
+            log.info("projector.bulk" if self._bulk else "projector.caught_up", behind=self._behind)
+
+    async def _fold_some(self) -> None:
+        """One chunk of dirty groups; when there were none, look again a second later."""
+        if self._bulk or (not self._dirty and time.monotonic() - self._checked < _LOOK_S):
+            return
+        self._checked = time.monotonic()
+        try:
+            outcome = await self._applier.refold_dirty(self._connection(), self._build())
+        except RETRYABLE:
+            self._counters.retries += 1
+            return
+        self._dirty = outcome.groups > 0
+        self._counters.groups_folded += outcome.groups
+        self._counters.facts_folded += outcome.facts
+        self._counters.rows_changed += outcome.changed
+        self._counters.dead_letters += len(outcome.letters)
+
+    # --- the database comes and goes -------------------------------------------------------------------------------
+
+    async def _recover(self, subscription: Subscription) -> None:
+        """Stay in the group while Postgres is away; then go on where the database says we are."""
+        self._counters.database_lost += 1
+        log.warning("projector.database_away", build=self._build_id)
+        subscription.pause(self._held)
+        found: dict[int, Held] | None = None
+        while found is None:
+            try:
+                await self._reconnect()
+                found = await positions.reread(self._connection(), self._build(), self._held)
+                continue
+            except GONE as error:
+                if not is_gone(error):
+                    raise
+            # Keeps the membership alive; a partition taken away meanwhile leaves self._held.
+            for partition, early in (await subscription.poll(max_records=1, max_wait_s=_POLL_S)).items():
+                await subscription.seek(partition, early[0].offset)
+            if not self._held:
+                raise Fenced("all partitions went to others while the database was away")
+        for partition, held in found.items():
+            self._held[partition] = held
+            await subscription.seek(partition, held.next_offset)
+        subscription.resume(self._held)
+        log.info("projector.database_back")
+
+    async def _reconnect(self) -> None:
+        await self._close()
+        self._conn = await connect(self._settings.database_url)
+
+    async def _give_back(self) -> None:
+        if self._conn is not None and self._held and self._build_id is not None:
+            with contextlib.suppress(psycopg.Error):
+                async with asyncio.timeout(3):
+                    await positions.release(self._conn, self._build_id, self._held)
+
+    async def _close(self) -> None:
+        conn, self._conn = self._conn, None
+        if conn is not None:
+            with contextlib.suppress(psycopg.Error, OSError):
+                await conn.close()
+
+    def _connection(self) -> Connection:
+        if self._conn is None:
+            raise psycopg.OperationalError("not connected")
+        return self._conn
+
+    def _build(self) -> int:
+        assert self._build_id is not None, "a session begins with its build"
+        return self._build_id
+
+
+async def _sleep(stop: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
+
+
+def _bounded(records: dict[int, list[StoredRecord]], limit: int) -> list[dict[int, list[StoredRecord]]]:
+    """The same records in parts of at most ``limit`` bytes (but at least one record each)."""
+    parts: list[dict[int, list[StoredRecord]]] = [{}]
+    size = 0
+    for partition, found in records.items():
+        for one in found:
+            weight = len(one.record.value) + 500
+            if size and size + weight > limit:
+                parts.append({})
+                size = 0
+            parts[-1].setdefault(partition, []).append(one)
+            size += weight
+    return parts

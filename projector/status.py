@@ -1,0 +1,159 @@
+"""The state of the projection as everybody can see it: from the database and the log, without a running projector."""
+
+
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from eventlog.contract import EventLog, LogError
+from projector.builds_store import Build, listing
+from projector.database import Connection
+from projector.wait import count_dirty
+
+#: Dirty groups are counted up to here.
+DIRTY_LIMIT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionStatus:
+    """One partition of the live build. Lags are None when the log does not answer: unknown is not zero."""
+
+    partition: int
+    next_offset: int
+    epoch: int
+    owner: str | None
+    seen_at: datetime | None
+    last_time: datetime | None
+    last_received: datetime | None
+    lag_records: int | None
+    lag_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """The last event of a source (UTC), and how many of its records were applied, repeated ones included."""
+
+    source: str
+    last_time: datetime
+    last_received: datetime
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectionStatus:
+    """Everything at once. Sums of lags are None when one of them is unknown."""
+
+    live: Build | None
+    builds: tuple[Build, ...]
+    partitions: tuple[PartitionStatus, ...]
+    sources: tuple[SourceStatus, ...]
+    dead_letters: int
+    dirty_groups: int
+    facts: int
+    lag_records: int | None
+    lag_seconds: float | None
+
+    @property
+    def owned(self) -> bool:
+        """Whether every partition has an owner that was seen within half a minute."""
+        now = datetime.now(UTC)
+        return bool(self.partitions) and all(
+            p.owner is not None and p.seen_at is not None and (now - p.seen_at).total_seconds() < 30
+            for p in self.partitions
+        )
+
+
+async def projection_status(conn: Connection, event_log: EventLog | None) -> ProjectionStatus:
+    """The state now; ``event_log`` None leaves the lags unknown. Raises psycopg errors when Postgres is away."""
+    cursor = await conn.execute("select to_regclass('leadfold.build')")
+    known = await cursor.fetchone()
+    builds = tuple(await listing(conn)) if known and known[0] else ()
+    live = next((build for build in builds if build.state == "live"), None)
+    if live is None:
+        return ProjectionStatus(None, builds, (), (), 0, 0, 0, None, None)
+    bounds = await _bounds(event_log)
+    partitions = await _partitions(conn, event_log, live.build_id, bounds)
+    records = [p.lag_records for p in partitions]
+    seconds = [p.lag_seconds for p in partitions]
+    complete = bounds is not None and {p.partition for p in partitions} >= set(bounds)
+    return ProjectionStatus(
+        live=live,
+        builds=builds,
+        partitions=partitions,
+        sources=await _sources(conn, live.build_id),
+        dead_letters=await _count(
+            conn, "select count(*) from leadfold.deadletter where build_id = %s and resolved_at is null", live.build_id
+        ),
+        dirty_groups=await _dirty(conn, live),
+        facts=await _count(
+            conn, "select greatest(reltuples, 0)::bigint from pg_class where oid = to_regclass(%s)", f"{live.schema}.fact"
+        ),
+        lag_records=sum(r for r in records if r is not None) if complete and None not in records else None,
+        lag_seconds=max((s for s in seconds if s is not None), default=0.0)
+        if complete and None not in seconds
+        else None,
+    )
+
+
+async def _bounds(event_log: EventLog | None) -> dict[int, tuple[int, int]] | None:
+    if event_log is None:
+        return None
+    try:
+        return await event_log.bounds()
+    except LogError:
+        return None
+
+
+async def _partitions(
+    conn: Connection, event_log: EventLog | None, build_id: int, bounds: Mapping[int, tuple[int, int]] | None
+) -> tuple[PartitionStatus, ...]:
+    cursor = await conn.execute(
+        'select "partition", next_offset, epoch, owner, seen_at, last_time, last_received from leadfold.position'
+        ' where build_id = %s order by "partition"',
+        (build_id,),
+    )
+    found: dict[int, tuple[Any, ...]] = {row[0]: row for row in await cursor.fetchall()}
+    for partition in bounds or ():  # one that no projector ever took
+        found.setdefault(partition, (partition, 0, 0, None, None, None, None))
+    statuses = []
+    for partition, row in sorted(found.items()):
+        behind = None if bounds is None or partition not in bounds else max(0, bounds[partition][1] - row[1])
+        age = await _age(event_log, partition, row[1]) if behind else (None if behind is None else 0.0)
+        values: list[Any] = [*row, behind, age]
+        statuses.append(PartitionStatus(*values))
+    return tuple(statuses)
+
+
+async def _age(event_log: EventLog | None, partition: int, offset: int) -> float | None:
+    """Seconds since the first record that is not applied yet was stored."""
+    if event_log is None:
+        return None
+    try:
+        stored = await event_log.read_at(partition, offset)
+    except LogError:
+        return None
+    return None if stored is None else max(0.0, (datetime.now(UTC) - stored.stored_at).total_seconds())
+
+
+async def _sources(conn: Connection, build_id: int) -> tuple[SourceStatus, ...]:
+    cursor = await conn.execute(
+        "select source, last_time, last_received, facts from leadfold.source_seen where build_id = %s order by source",
+        (build_id,),
+    )
+    return tuple(SourceStatus(*row) for row in await cursor.fetchall())
+
+
+async def _dirty(conn: Connection, live: Build) -> int:
+    cursor = await conn.execute("select fingerprint from leadfold.build where build_id = %s", (live.build_id,))
+    row = await cursor.fetchone()
+    return await count_dirty(conn, live.schema, row[0] if row else None, limit=DIRTY_LIMIT)
+
+
+async def _count(conn: Connection, query: str, value: object) -> int:
+    cursor = await conn.execute(query, (value,))
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
