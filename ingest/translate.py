@@ -22,6 +22,7 @@ from ingest.adapters.contract import Adapter, Answer, Translation
 from ingest.adapters.registry import adapters
 from ingest.decoding import clean_text
 from ingest.delivery import Delivery
+from ingest.journal import trace_of
 from ingest.limits import DEFAULT_LIMITS, Limits, Unreadable
 from ingest.reading import REPEAT_WINDOW
 from ingest.sources import SourceBook, SourceConfig
@@ -29,8 +30,7 @@ from ingest.sources import SourceBook, SourceConfig
 log = structlog.get_logger(__name__)
 
 #: Longest part of a body that goes into the evidence of a record that would otherwise be too large for the log.
-_CUT: Final = 256 * 1024
-_ROOM: Final = 64 * 1024
+_CUT: Final = 128 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Translated:
 
 
 def translate(delivery: Delivery, adapter: Adapter, key_secret: bytes) -> Translated:
-    """Translate an authenticated delivery. Pure; never raises."""
+    """Translate an authenticated delivery. Never raises, depends on nothing but its arguments."""
     evidence = evidence_of(delivery, adapter)
     try:
         told = adapter.translate(delivery)
@@ -54,24 +54,37 @@ def translate(delivery: Delivery, adapter: Adapter, key_secret: bytes) -> Transl
             return Translated(_events(told.said, delivery, adapter, evidence, key_secret), told.answer)
         reason = told.kept or "nothing was read"
     except Exception as error:  # noqa: BLE001 - adapters meet what nobody foresaw; nothing received may be lost
+        if not isinstance(error, Unreadable | ValidationError):
+            log.error("ingest.adapter_failed", source=delivery.source.name, error=type(error).__name__, trace=trace_of(error))
         told = Translation([], adapter.OK)
         reason = why(error)
     return Translated([_unreadable(delivery, adapter, evidence, reason, key_secret)], told.answer, unreadable=reason)
 
 
-def records_of(translated: Translated, delivery: Delivery, adapter: Adapter, key_secret: bytes) -> tuple[list[Record], Translated]:
+def records_of(
+    translated: Translated, delivery: Delivery, adapter: Adapter, key_secret: bytes
+) -> tuple[list[Record], Translated]:
     """Seal the events. What cannot be sealed, or is too large for the log, becomes an unreadable delivery."""
     try:
         records = [seal(event) for event in translated.events]
-        if all(record_bytes(r) <= MAX_RECORD_BYTES - _ROOM for r in records):
-            return records, translated
-        reason = "too large for the log: the evidence is cut"
-    except Exception as error:
-        log.exception("ingest.not_sealed", source=delivery.source.name)
-        reason = why(error)
+    except Exception as error:  # noqa: BLE001 - as above
+        log.error("ingest.not_sealed", source=delivery.source.name, error=type(error).__name__, trace=trace_of(error))
+        return cut_records(translated, delivery, adapter, key_secret, why(error))
+    if all(record_bytes(record) <= MAX_RECORD_BYTES for record in records):
+        return records, translated
+    return cut_records(translated, delivery, adapter, key_secret)
+
+
+def cut_records(
+    translated: Translated,
+    delivery: Delivery,
+    adapter: Adapter,
+    key_secret: bytes,
+    reason: str = "too large for the log: the evidence is cut",
+) -> tuple[list[Record], Translated]:
+    """The last resort: the delivery as unreadable, with as much of its body as every log takes."""
     whole = evidence_of(delivery, adapter)
-    cut = replace(whole, body=whole.body[:_CUT].decode("utf-8", "replace").replace("\x00", "").encode())
-    event = _unreadable(delivery, adapter, cut, reason, key_secret)
+    event = _unreadable(delivery, adapter, replace(whole, body=whole.body[:_CUT]), reason, key_secret)
     return [seal(event)], Translated([event], translated.answer, unreadable=reason)
 
 

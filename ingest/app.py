@@ -1,0 +1,359 @@
+"""The HTTP front door: authenticate, translate, make durable, answer (design §4)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+import structlog
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from eventlog.contract import EventLog, Record, RecordTooLarge
+from eventlog.drainer import Drainer
+from eventlog.spool import Spool
+from ingest import metrics as m
+from ingest import openapi
+from ingest.adapters.contract import Adapter, Answer, json_answer
+from ingest.adapters.registry import adapters
+from ingest.decoding import TooLarge, decompress
+from ingest.delivery import Delivery
+from ingest.durable import NotDurable, Store
+from ingest.journal import server_logger, trace_of
+from ingest.limits import DEFAULT_LIMITS, Limits, Unreadable
+from ingest.rates import Rates
+from ingest.sources import NATIVE, SourceBook, SourceConfig
+from ingest.translate import Translated, cut_records, records_of, translate
+
+log = structlog.get_logger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_UNKNOWN: Final = Answer(404, b"not found")
+_NO_KEY: Final = replace(
+    json_answer({"result": "error", "error": "no source has this key or signature"}, 401),
+    headers={"WWW-Authenticate": 'Bearer realm="leadfold"'},
+)
+_TOO_LARGE: Final = json_answer({"result": "error", "error": "the delivery is too large"}, 413)
+_TOO_SLOW: Final = json_answer({"result": "error", "error": "the body did not arrive in time"}, 408)
+_BROKEN: Final = json_answer({"result": "error", "error": "the body was cut off"}, 400)
+_RETRY: Final = json_answer(
+    {"result": "error", "error": "nothing can be stored at the moment"}, 503, {"Retry-After": "5"}
+)
+_CORS: Final = {"Access-Control-Allow-Origin": "*", "Vary": "Origin"}
+_PREFLIGHT: Final = {
+    **_CORS,
+    "Access-Control-Allow-Methods": "POST, GET, OPTIONS",
+    "Access-Control-Allow-Headers": "Content-Type, Authorization, X-Api-Key",
+    "Access-Control-Max-Age": "86400",
+}
+
+
+def utc_now() -> datetime:
+    """The clock of the running program."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class IngestDeps:
+    """What the front door works with. Log and spool are started by the caller, and closed after the application.
+
+    ``key_secret``: for partition keys; the same in all processes and for ever. ``deadline_s``: from the whole body to
+    the answer. With ``drain`` the application ships the spool to the log while it runs.
+    """
+
+    log: EventLog
+    spool: Spool | None
+    book: SourceBook
+    key_secret: bytes = field(repr=False)
+    limits: Limits = DEFAULT_LIMITS
+    deadline_s: float = 2.0
+    metrics: m.IngestMetrics = field(default_factory=m.IngestMetrics)
+    clock: Callable[[], datetime] = utc_now
+    adapters: Mapping[str, Adapter] = field(default_factory=adapters)
+    drain: bool = True
+
+
+def build_app(deps: IngestDeps) -> web.Application:
+    """The application: ``/in/{name}/{secret}``, ``/v1/events``, ``/openapi.json``, ``/healthz``, ``/readyz``, ``/metrics``.
+
+    It writes no access log: request lines hold secrets.
+    """
+    limits = deps.limits
+    door = FrontDoor(deps)
+    app = web.Application(
+        client_max_size=limits.max_body,
+        handler_args={
+            "max_line_size": limits.max_line,
+            "max_field_size": limits.max_header,
+            "max_headers": limits.max_headers,
+            "auto_decompress": False,  # done here, with a limit on what comes out
+            "access_log": None,
+            "logger": server_logger(),
+        },
+    )
+    for path in ("/in/{name}", "/in/{name}/{secret}"):
+        app.router.add_route("*", path, door.provider)
+    app.router.add_post("/v1/events", door.native)
+    app.router.add_get("/openapi.json", _static(orjson.dumps(openapi.build()), "application/json"))
+    app.router.add_get("/healthz", _static(b'{"alive":true}', "application/json"))
+    app.router.add_get("/readyz", door.ready)
+    app.router.add_get("/metrics", door.show_metrics)
+    app.cleanup_ctx.append(door.running)
+    return app
+
+
+def _static(body: bytes, content_type: str) -> Handler:
+    async def show(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=body, content_type=content_type)
+
+    return show
+
+
+class FrontDoor:
+    """The handlers, and what they share."""
+
+    def __init__(self, deps: IngestDeps) -> None:
+        self.deps = deps
+        self.store = Store(deps.log, deps.spool, deadline_s=deps.deadline_s)
+        self._rates = Rates(deps.limits.rate_per_s, deps.limits.rate_burst)
+        self._in_flight = 0
+        self._drainer = Drainer(deps.spool, deps.log) if deps.spool is not None and deps.drain else None
+
+    # --- handlers ---------------------------------------------------------------------------------------------
+
+    async def provider(self, request: web.Request) -> web.StreamResponse:
+        """A delivery to a source's own address. An unknown name and a wrong secret look the same: 404."""
+        source = self.deps.book.get(request.match_info["name"])
+        adapter = self.deps.adapters.get(source.provider) if source else None
+        if source is None or adapter is None:
+            self.deps.metrics.delivered("unknown", "refused")
+            return _respond(_UNKNOWN)
+        return await self._counted(request, lambda: self._from_provider(request, source, adapter))
+
+    async def native(self, request: web.Request) -> web.StreamResponse:
+        """``POST /v1/events``: the source is found by its key."""
+        return await self._counted(request, lambda: self._from_native(request))
+
+    async def ready(self, _: web.Request) -> web.StreamResponse:
+        """Whether a delivery now would be made durable: 200, or 503."""
+        spool = self.deps.spool
+        state = {
+            "ready": self.store.ready,
+            "log": {"engine": self.deps.log.engine, "available": self.store.log_up},
+            "spool": None
+            if spool is None
+            else {
+                "available": spool.available,
+                "depth": spool.depth,
+                "bytes": spool.bytes,
+                "room_bytes": max(0, spool.max_bytes - spool.bytes),
+                "oldest_age_s": spool.oldest_age_s(),
+            },
+        }
+        return _respond(json_answer(state, 200 if self.store.ready else 503))
+
+    async def show_metrics(self, _: web.Request) -> web.StreamResponse:
+        """Prometheus."""
+        body = generate_latest(self.deps.metrics.registry)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def running(self, _: web.Application) -> AsyncIterator[None]:
+        """While the application runs: the spool is shipped, values are watched."""
+        self.deps.metrics.watch(self._readings)
+        task = asyncio.create_task(self._drainer.run()) if self._drainer else None
+        yield
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    # --- one delivery -----------------------------------------------------------------------------------------
+
+    async def _counted(
+        self, request: web.Request, work: Callable[[], Awaitable[Answer]]
+    ) -> web.StreamResponse:
+        """Within the limit of deliveries at the same time; whatever is raised becomes a 503 and no traceback."""
+        deps = self.deps
+        if self._in_flight >= deps.limits.max_in_flight:
+            deps.metrics.delivered("unknown", "busy")
+            return _respond(_RETRY)
+        began = time.perf_counter()
+        self._in_flight += 1
+        try:
+            answer = await work()
+        except Exception as error:  # noqa: BLE001 - the provider repeats what got a 503; a 500 it might give up
+            log.error("ingest.failed", error=type(error).__name__, trace=trace_of(error))
+            deps.metrics.delivered("unknown", "unavailable")
+            answer = _RETRY
+        finally:
+            self._in_flight -= 1
+        deps.metrics.request.observe(time.perf_counter() - began)
+        response = _respond(answer)
+        if answer in (_TOO_LARGE, _TOO_SLOW, _BROKEN):
+            response.force_close()  # the rest of the body is not waited for
+        return response
+
+    async def _from_provider(self, request: web.Request, source: SourceConfig, adapter: Adapter) -> Answer:
+        if request.method == "OPTIONS":
+            return self._preflight(_delivery(request, b"", source, self.deps), adapter)
+        body = await self._body(request, source.name)
+        if isinstance(body, Answer):
+            return body
+        delivery = _delivery(request, body, source, self.deps)
+        if not adapter.authenticate(delivery):
+            self._refused(source.name)
+            return _UNKNOWN
+        answer = await self._take(delivery, adapter)
+        if adapter.BROWSERS and delivery.header("origin"):
+            return replace(answer, headers={**answer.headers, **_CORS})
+        return answer
+
+    async def _from_native(self, request: web.Request) -> Answer:
+        adapter = self.deps.adapters.get(NATIVE)
+        body = await self._body(request, NATIVE)
+        if isinstance(body, Answer):
+            return body
+        for source in self.deps.book.native() if adapter else ():
+            delivery = _delivery(request, body, source, self.deps)
+            if adapter is not None and adapter.authenticate(delivery):
+                return await self._take(delivery, adapter)
+        self._refused("unknown")
+        return _NO_KEY
+
+    async def _body(self, request: web.Request, name: str) -> bytes | Answer:
+        """The whole body, decompressed, or why there is none."""
+        limits = self.deps.limits
+        if not request.can_read_body:
+            return b""
+        try:
+            if (request.content_length or 0) > limits.max_body:
+                raise TooLarge
+            async with asyncio.timeout(limits.read_timeout_s):
+                body = await request.read()
+            if encoding := request.headers.get("Content-Encoding"):
+                try:
+                    return decompress(body, encoding, limits.max_body)
+                except Unreadable:
+                    return body  # kept as it is; nobody will be able to read it, and the record says so
+        except (TooLarge, web.HTTPRequestEntityTooLarge):
+            return self._dropped(name, "too_large", _TOO_LARGE)
+        except TimeoutError:
+            return self._dropped(name, "too_slow", _TOO_SLOW)
+        except (web.RequestPayloadError, ConnectionError, EOFError):
+            return self._dropped(name, "broken", _BROKEN)
+        return body
+
+    async def _take(self, delivery: Delivery, adapter: Adapter) -> Answer:
+        """Translate an authenticated delivery, make it durable, answer."""
+        deps, name = self.deps, delivery.source.name
+        wait_s = self._rates.wait_s(name, time.monotonic())
+        if wait_s:
+            deps.metrics.delivered(name, "limited")
+            return json_answer({"result": "error", "error": "too many deliveries"}, 429, {"Retry-After": str(wait_s)})
+        deps.metrics.seen(name, delivery.received.timestamp())
+        translated = translate(delivery, adapter, deps.key_secret)
+        if translated.probe:
+            deps.metrics.delivered(name, "probe")
+            return translated.answer
+        records, translated = records_of(translated, delivery, adapter, deps.key_secret)
+        try:
+            where, translated = await self._put(records, translated, delivery, adapter)
+        except NotDurable:
+            deps.metrics.delivered(name, "unavailable")
+            log.error("ingest.not_durable", source=name)
+            return _RETRY
+        self._count(name, where, translated)
+        return translated.answer
+
+    async def _put(
+        self, records: list[Record], translated: Translated, delivery: Delivery, adapter: Adapter
+    ) -> tuple[str, Translated]:
+        began = time.perf_counter()
+        try:
+            where = await self.store.put(records)
+        except RecordTooLarge:  # this log takes less than the contract's limit
+            records, translated = cut_records(translated, delivery, adapter, self.deps.key_secret)
+            where = await self.store.put(records)
+        self.deps.metrics.appended("log" if where == "logged" else "spool", time.perf_counter() - began)
+        return where, translated
+
+    def _preflight(self, delivery: Delivery, adapter: Adapter) -> Answer:
+        """A browser asks whether it may post. It sends no keys yet: only a secret in the path can be checked."""
+        in_path = delivery.source.options.get("key_in", "path") == "path"
+        if in_path and not adapter.authenticate(delivery):
+            self._refused(delivery.source.name)
+            return _UNKNOWN
+        return Answer(204, headers=_PREFLIGHT if adapter.BROWSERS else {})
+
+    # --- counting ---------------------------------------------------------------------------------------------
+
+    def _count(self, name: str, where: str, translated: Translated) -> None:
+        deps = self.deps
+        deps.metrics.delivered(name, "unreadable" if translated.unreadable else where)
+        for event in translated.events:
+            deps.metrics.fact(name, event.type)
+        if translated.unreadable:
+            log.warning("ingest.unreadable", source=name, event=str(translated.events[0].id), reason=translated.unreadable)
+        else:
+            log.debug("ingest.accepted", source=name, where=where, events=[str(e.id) for e in translated.events])
+
+    def _refused(self, name: str) -> None:
+        self.deps.metrics.delivered(name, "refused")
+        log.warning("ingest.refused", source=name)
+
+    def _dropped(self, name: str, outcome: str, answer: Answer) -> Answer:
+        self.deps.metrics.delivered(name, outcome)
+        log.warning("ingest.dropped", source=name, outcome=outcome)
+        return answer
+
+    def _readings(self) -> dict[m.Meaning, float]:
+        values: dict[m.Meaning, float] = {
+            m.LOG_UP: float(self.store.log_up),
+            m.IN_FLIGHT: self._in_flight,
+        }
+        if (spool := self.deps.spool) is not None:
+            values |= {
+                m.SPOOL_RECORDS: spool.depth,
+                m.SPOOL_BYTES: spool.bytes,
+                m.SPOOL_ROOM: max(0, spool.max_bytes - spool.bytes),
+                m.SPOOL_AGE: spool.oldest_age_s() or 0.0,
+            }
+        if self._drainer is not None:
+            counts = self._drainer.counters
+            values |= {
+                m.SPOOL_SHIPPED: counts["shipped"],
+                m.SPOOL_FAILURES: counts["ship_failures"],
+                m.SPOOL_ASIDE: counts["set_aside"],
+            }
+        return values
+
+
+def _delivery(request: web.Request, body: bytes, source: SourceConfig, deps: IngestDeps) -> Delivery:
+    path, _, query = request.raw_path.partition("?")
+    if not path.startswith("/"):  # an absolute address in the request line
+        path, query = request.rel_url.raw_path, request.rel_url.raw_query_string
+    headers: dict[str, Any] = {name.lower(): value for name, value in request.headers.items()}
+    return Delivery(
+        method=request.method,
+        path=path,
+        query=query.partition("#")[0],
+        headers=headers,
+        body=body,
+        received=deps.clock(),
+        source=source,
+        limits=deps.limits,
+    )
+
+
+def _respond(answer: Answer) -> web.Response:
+    headers = {"Content-Type": f"{answer.content_type}; charset=utf-8", **answer.headers}
+    if answer.status == 204:
+        headers.pop("Content-Type")
+    return web.Response(status=answer.status, body=answer.body, headers=headers)
