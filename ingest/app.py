@@ -55,6 +55,10 @@ _PREFLIGHT: Final = {
 }
 
 
+#: When a delivery came, ISO-8601 with an offset; believed only with ``accept_received_header``.
+RECEIVED_HEADER: Final = "X-Leadfold-Received"
+
+
 def utc_now() -> datetime:
     """The clock of the running program."""
     return datetime.now(UTC)
@@ -65,7 +69,8 @@ class IngestDeps:
     """What the front door works with. Log and spool are started by the caller, and closed after the application.
 
     ``key_secret``: for partition keys; the same in all processes and for ever. ``deadline_s``: from the whole body to
-    the answer. With ``drain`` the application ships the spool to the log while it runs.
+    the answer. With ``drain`` the application ships the spool to the log while it runs. With ``accept_received_header``
+    the header `RECEIVED_HEADER` says when a delivery came: only for replaying history and for tests.
     """
 
     log: EventLog
@@ -78,6 +83,7 @@ class IngestDeps:
     clock: Callable[[], datetime] = utc_now
     adapters: Mapping[str, Adapter] = field(default_factory=adapters)
     drain: bool = True
+    accept_received_header: bool = False
 
 
 def build_app(deps: IngestDeps) -> web.Application:
@@ -346,10 +352,20 @@ def _delivery(request: web.Request, body: bytes, source: SourceConfig, deps: Ing
         query=query.partition("#")[0],
         headers=headers,
         body=body,
-        received=deps.clock(),
+        received=_received(request, deps),
         source=source,
         limits=deps.limits,
     )
+
+
+def _received(request: web.Request, deps: IngestDeps) -> datetime:
+    given = request.headers.get(RECEIVED_HEADER) if deps.accept_received_header else None
+    if given:
+        with contextlib.suppress(ValueError):
+            moment = datetime.fromisoformat(given)
+            if moment.tzinfo is not None:
+                return moment.astimezone(UTC)
+    return deps.clock()
 
 
 def _respond(answer: Answer) -> web.Response:
