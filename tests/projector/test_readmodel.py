@@ -1,0 +1,141 @@
+"""The read model's definition, its readers, and what analysts may see."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from domain.rows import TABLES
+from projector.database import connect
+from projector.migrate import ROLE, analyst_conninfo, migrate
+from projector.readmodel import history, live, tables
+from projector.readmodel.analytics import MASKED
+from tests.projector import support
+from tests.projector.support import call, form, opened, project, put, query, settings
+
+
+async def test_migrations_can_be_repeated_and_raced(database_url: str) -> None:
+    import asyncio
+
+    async def one() -> list[str]:
+        async with await connect(database_url) as conn:
+            return await migrate(conn)
+
+    applied = await asyncio.gather(*(one() for _ in range(4)))
+    assert sum(1 for names in applied if names) == 1
+    assert await one() == []
+
+
+def test_every_column_has_a_type_and_a_comment() -> None:
+    for table, row in TABLES.items():
+        found = tables.columns(table)
+        assert [c.name for c in found] == list(row._fields)
+        assert found[0].type == "uuid"
+        assert all(c.comment for c in found), table
+
+
+def test_columns_with_personal_data_are_masked() -> None:
+    suspicious = re.compile(r"phone|(^|_)e?mails?$|(^|_)name$|url")
+    harmless = {("sale_line", "name")}  # of the goods
+    for table in TABLES:
+        for column in tables.columns(table):
+            if suspicious.search(column.name) and (table, column.name) not in harmless:
+                assert (table, column.name) in MASKED
+
+
+async def test_comments_are_in_the_database(tmp_path: Path, database_url: str) -> None:
+    async with opened(tmp_path) as log:
+        await project(log, settings(database_url))
+    assert query(database_url, "select obj_description('LIVE.call'::regclass)")[0][0].startswith("Звонок")
+    assert query(database_url, "select col_description('analytics.call'::regclass, 1)") == [("звонок",)]
+
+
+async def test_analysts_see_masked_views_and_nothing_else(tmp_path: Path, database_url: str) -> None:
+    async with opened(tmp_path) as log:
+        await put(log, [form(1234567, "f", 1)])
+        await project(log, settings(database_url))
+    async with await connect(database_url) as conn:
+        info = await analyst_conninfo(conn, database_url)
+    for enter in (lambda: psycopg.connect(info, autocommit=True), lambda: as_role(database_url)):
+        with enter() as analyst:
+            assert analyst.execute("select phones, name from analytics.client").fetchall() == [(["+7903•••67"], "•••")]
+            for forbidden in (
+                "select * from build_0001.client",
+                "select * from build_0001.fact",
+                "select * from leadfold.analyst_login",
+                "insert into analytics.client_alias values (gen_random_uuid(), gen_random_uuid())",
+                "delete from analytics.touch",
+                "create table analytics.mine (a int)",
+                "create schema mine",
+                "drop view analytics.client",
+            ):
+                with pytest.raises(psycopg.errors.Error) as refused:
+                    analyst.execute(forbidden)
+                assert isinstance(
+                    refused.value, psycopg.errors.InsufficientPrivilege | psycopg.errors.ReadOnlySqlTransaction
+                ), forbidden
+    with psycopg.connect(info, autocommit=True) as analyst, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        # its own login has nowhere to escape to
+        analyst.execute("select set_config('role', 'none', false), query_to_xml('table build_0001.client', true, true, '')")
+
+
+def as_role(url: str) -> psycopg.Connection:
+    conn = psycopg.connect(url, autocommit=True)
+    conn.execute(f"set role {ROLE}")
+    return conn
+
+
+async def test_without_the_right_to_make_roles_everything_else_works(tmp_path: Path, postgres_url: str, database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        name = "plain_" + conn.info.dbname
+        conn.execute(f"create role {name} login")
+        conn.execute(f"grant create on database {conn.info.dbname} to {name}")
+    plain = database_url.replace("postgres:@", f"{name}:@")
+    async with opened(tmp_path) as log:
+        await put(log, [call(1, "a", 1)])
+        await project(log, settings(plain))
+    assert query(plain, "select count(*) from analytics.touch") == [(1,)]
+    from projector.errors import DatabaseRefused
+
+    async with await connect(plain) as conn:
+        with pytest.raises(DatabaseRefused, match="create role leadfold_analyst"):
+            await analyst_conninfo(conn, plain)
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        conn.execute(f"drop owned by {name} cascade")
+        conn.execute(f"revoke all on database {conn.info.dbname} from {name}")
+        conn.execute(f"drop role {name}")
+
+
+async def test_histories_come_back_as_they_were_and_can_be_cut(tmp_path: Path, database_url: str) -> None:
+    events = [call(1, "a", 1), call(1, "a", 9, end=True), form(2, "f", 5)]
+    async with opened(tmp_path) as log:
+        await put(log, [*events, support.employee(1)])
+        await project(log, settings(database_url))
+    async with await connect(database_url) as conn:
+        schema = await live.live_schema(conn)
+        cut = support.START + timedelta(minutes=6)
+        touched = await history.groups_touched_since(conn, schema, cut)
+        assert len(touched) == 1
+        whole = await history.load_histories(conn, schema, touched)
+        assert {e.id: e for e in whole[touched[0]]} == {e.id: e for e in events[:2]}
+        early = await history.load_histories(conn, schema, touched, before=cut)
+        assert [e.id for e in early[touched[0]]] == [events[0].id]
+        assert await history.load_histories(conn, schema, touched, known_before=support.START) == {}
+        directory = await live.load_directory(conn, schema, "Europe/Moscow", ())
+        assert list(directory.employees) == ["1"]
+        place = await history.locate(conn, schema, events[2].id)
+        assert place is not None
+        assert (place.partition, place.offset) == (0, 2)
+        fresh = await live.freshness(conn)
+        assert fresh.received == events[1].received
+    with psycopg.connect(database_url) as conn:
+        assert history.load_histories_sync(conn, schema, touched).keys() == whole.keys()
+        assert live.live_schema_sync(conn) == schema
+
+
+def test_only_schemas_of_builds_get_into_sql() -> None:
+    for name in ("public", "build_1; drop", "build_0001.x", ""):
+        with pytest.raises(ValueError, match="schema"):
+            tables.check_schema(name)
