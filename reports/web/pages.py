@@ -1,0 +1,176 @@
+"""Handlers that answer with HTML."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import orjson
+from aiohttp import web
+
+from reports.card import events_of, evidence_of, inquiry_card
+from reports.catalogue import REPORTS
+from reports.dimensions import KINDS
+from reports.engine import notice as notice_of
+from reports.engine import run
+from reports.lines import STATES
+from reports.params import FieldError, ParamError
+from reports.result import Label, Report
+from reports.web import charts, page, tabs
+from reports.web.page import Choice
+from reports.web.render import lang_of
+from reports.web.service import Service, id_of, weeks_params
+from reports.web.sheets import ROWS_NAMES, build_rows, read_asked, webhook
+from reports.web.state import State
+from reports.web.table import build_table
+from reports.web.texts import say
+from reports.web.words import Words
+
+_FILTER_NAMES: Final = frozenset({"dimension", "mode", "value"})
+
+
+@dataclass(frozen=True, slots=True)
+class Empty:
+    """Why there is nothing, and what to press."""
+
+    why: str
+    action: Choice
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """All pages."""
+
+    service: Service
+
+    async def home(self, request: web.Request) -> web.Response:
+        """``/``: the report."""
+        raise web.HTTPFound("/reports/inquiries" + ("?lang=en" if lang_of(request) == "en" else ""))
+
+    async def report(self, request: web.Request) -> web.Response:
+        """The report's page."""
+        state = self.service.state(request)
+        async with self.service.database() as (conn, context):
+            report = await run(conn, state.params, context, state.spec)
+            by_week = weeks_params(state)
+            weekly = await run(conn, by_week, context, state.spec) if by_week and report.groups else None
+            refusals = await tabs.refusals(conn, context, state) if state.tab == "refusals" else None
+            payroll = await tabs.pay(conn, context, state) if state.tab == "pay" else None
+        as_of = report.as_of.astimezone(ZoneInfo(state.params.zone))
+        return self.service.renderer.page(
+            request,
+            "report.html",
+            lang=state.lang,
+            current="inquiries",
+            state=state,
+            report=report,
+            controls=page.controls(state, context),
+            subtitle=page.subtitle(report, state),
+            stamp=page.stamp(report, state.lang),
+            tiles=page.tiles(report, state),
+            funnel=charts.funnel(report, state),
+            weeks=charts.weeks(weekly, state) if weekly else None,
+            table=build_table(report, state),
+            notices=page.warned(report, state),
+            excluded_count=sum(n.count for n in report.notices),
+            refusals=refusals,
+            payroll=payroll,
+            empty=_empty(report, state, page.controls(state, context)),
+            as_of_local=f"{as_of:%Y-%m-%dT%H:%M}",
+        )
+
+    async def rows(self, request: web.Request) -> web.Response:
+        """The rows behind a figure."""
+        state = self.service.state(request, ROWS_NAMES)
+        asked = read_asked(request.query.items(), state)
+        async with self.service.database() as (conn, context):
+            rows = await build_rows(conn, context, state, asked, masked=self.service.deps.masked)
+        chips = page.controls(state, context).chips
+        return self.service.renderer.page(
+            request, "rows.html", lang=state.lang, current="inquiries", state=state, rows=rows, asked=asked, chips=chips,
+            f=Words(state.lang, state.params.zone), states=STATES,
+        )  # fmt: skip
+
+    async def card(self, request: web.Request) -> web.Response:
+        """The card of an inquiry."""
+        state = self.service.clocks(request)
+        async with self.service.database() as (conn, context):
+            card = await inquiry_card(conn, state.params, context, id_of(request), masked=self.service.deps.masked)
+            if card is None:
+                raise web.HTTPNotFound
+            lists = [c.call.events for c in card.calls] + [s.sale.events for s in card.sales]
+            lists += [row.events for row in (*card.touches, *card.bookings, *card.visits)]
+            told = await events_of(conn, context, {*card.events, *(ident for ids in lists for ident in ids)})
+        rule = card.line.excluded_by
+        return self.service.renderer.page(
+            request, "card.html", lang=state.lang, current="inquiries", state=state, card=card, row=card.line.inquiry,
+            events=tuple(e for e in told if e.event.id in card.events), types={e.event.id: e.event.type for e in told}, f=Words(state.lang, state.params.zone), states=STATES,
+            excluded=notice_of(state.spec, rule, 1) if rule else None, kinds=KINDS,
+        )  # fmt: skip
+
+    async def event(self, request: web.Request) -> web.Response:
+        """One event with its raw webhook."""
+        state = self.service.clocks(request)
+        ident = id_of(request)
+        async with self.service.database() as (conn, context):
+            found = await events_of(conn, context, [ident])
+            if not found:
+                raise web.HTTPNotFound
+            evidence = await evidence_of(conn, context, ident, self.service.deps.evidence)
+        data = found[0].event.data.model_dump(mode="json", exclude_none=True)
+        return self.service.renderer.page(
+            request, "event.html", lang=state.lang, current="inquiries", state=state, line=found[0], event=found[0].event,
+            data=orjson.dumps(data, option=orjson.OPT_INDENT_2).decode(), hook=webhook(evidence) if evidence else None,
+            f=Words(state.lang, state.params.zone),
+        )  # fmt: skip
+
+    async def values(self, request: web.Request) -> web.Response:
+        """The values of a dimension to filter by, each with its number of inquiries."""
+        state = self.service.state(request, _FILTER_NAMES)
+        dimension = self._dimension(request)
+        others = tuple(f for f in state.params.filters if f[0] != dimension)
+        chosen = {v: included for d, included, values in state.params.filters if d == dimension for v in values}
+        async with self.service.database() as (conn, context):
+            params = replace(state.params, filters=others, levels=(dimension,))
+            report = await run(conn, params, context, state.spec)
+        return self.service.renderer.page(
+            request, "values.html", lang=state.lang, current="inquiries", state=state, groups=report.groups, chosen=chosen,
+            without=bool(chosen) and not any(chosen.values()), dimension=state.spec.dimension(dimension),
+            f=Words(state.lang, state.params.zone),
+        )  # fmt: skip
+
+    async def filtered(self, request: web.Request) -> web.Response:
+        """Takes the form of values and goes to the report's own address with that filter."""
+        state = self.service.state(request, _FILTER_NAMES)
+        dimension = self._dimension(request)
+        values = tuple(dict.fromkeys(request.query.getall("value", [])))
+        others = tuple(f for f in state.params.filters if f[0] != dimension)
+        added = ((dimension, request.query.get("mode") != "not", tuple(sorted(values))),) if values else ()
+        raise web.HTTPSeeOther(state.to(filters=tuple(sorted((*others, *added)))))
+
+    def _dimension(self, request: web.Request) -> str:
+        asked = request.query.get("dimension", "")
+        if asked not in {d.key for d in self.service.spec.dimensions}:
+            raise ParamError([FieldError("dimension", Label("такого разреза нет", "no such dimension"))])
+        return asked
+
+    async def definitions(self, request: web.Request) -> web.Response:
+        """The catalogue in words."""
+        lang = lang_of(request)
+        return self.service.renderer.page(
+            request, "definitions.html", lang=lang, current="definitions", specs=tuple(REPORTS.values())
+        )
+
+
+def _empty(report: Report, state: State, controls: page.Controls) -> Empty | None:
+    """Why the report has no rows, and the one thing to press."""
+    if report.groups or any(report.total.get(key) for key in ("inquiries", "sales", "receipts", "arrived", "booked")):
+        return None
+    lang = state.lang
+    if state.params.filters:
+        return Empty(say("empty.filtered", lang), Choice(say("empty.clear", lang), state.to(filters=())))
+    if report.notices:
+        return Empty(say("empty.unclassified", lang), Choice(say("empty.excluded", lang), state.url(tab="excluded")))
+    year = next(c for c in controls.presets if c.key == "year")
+    return Empty(say("empty.period", lang), Choice(say("empty.year", lang), year.href))

@@ -1,0 +1,69 @@
+"""What every answer carries and what no request may do (issue 4 §2): headers, hosts, loopback only while nobody logs in."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from ipaddress import ip_address
+from typing import Final
+
+from aiohttp import web
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+CSP: Final = (
+    "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'; "
+    "media-src 'self' https: http:"
+)
+"""No inline scripts or styles anywhere. Recordings are played from the telephony provider's own address."""
+
+HEADERS: Final = {
+    "Content-Security-Policy": CSP,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+_LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def _host_name(request: web.Request) -> str:
+    host = request.host
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0].lower()
+
+
+def _is_loopback(address: str | None) -> bool:
+    try:
+        return address is None or ip_address(address.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def guard(*, loopback_only: bool) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+    """Middleware: security headers on every answer; with ``loopback_only`` a caller from elsewhere gets 403.
+
+    A foreign ``Host`` is refused too: a page of another site that re-points its own name at 127.0.0.1 must not read
+    the reports (DNS rebinding).
+    """
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if loopback_only and not (_is_loopback(request.remote) and _host_name(request) in _LOOPBACK_NAMES):
+            response: web.StreamResponse = web.json_response(
+                {"error": {"field": "host", "reason": "reports answer this machine only while there is no login"}}, status=403
+            )
+        else:
+            try:
+                response = await handler(request)
+            except web.HTTPException as error:
+                error.headers.update(HEADERS)
+                raise
+        if not response.prepared:
+            response.headers.update(HEADERS)
+            response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    return middleware

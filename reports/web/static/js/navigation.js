@@ -1,0 +1,95 @@
+// Changes of the report without a white flash: the new page is fetched and its main part put in place.
+
+import { closePanel, isPanelAddress, openPanel, panelIsOpen } from "./panel.js";
+import { openNodes } from "./table.js";
+
+const main = () => document.getElementById("main");
+
+let shown = location.pathname + location.search;
+let latest = 0;
+
+/** Show the page at `address`; `remember` adds it to the history. Any trouble falls back to the browser's own way. */
+export async function go(address, { remember = true } = {}) {
+  const ticket = ++latest;
+  const url = new URL(address, location.href);
+  const waiting = setTimeout(() => main().classList.add("skeleton"), 150);
+  let text;
+  try {
+    const answer = await fetch(url, { headers: { Accept: "text/html" } });
+    text = await answer.text();
+    if (answer.redirected) url.href = answer.url;
+  } catch {
+    location.assign(url);
+    return;
+  } finally {
+    clearTimeout(waiting);
+  }
+  if (ticket !== latest) return;
+  const page = new DOMParser().parseFromString(text, "text/html");
+  const fresh = page.getElementById("main");
+  if (!fresh) {
+    location.assign(url);
+    return;
+  }
+  if (remember) history.pushState({}, "", url);
+  shown = url.pathname + url.search;
+  document.title = page.title;
+  const rail = page.querySelector(".rail");
+  document.querySelector(".rail").replaceWith(document.adoptNode(rail));
+  const focused = document.activeElement?.getAttribute("data-focus");
+  main().replaceWith(document.adoptNode(fresh));
+  if (focused) document.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus();
+}
+
+function wanted(event, link) {
+  return event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey && !link.target;
+}
+
+/** The address without the groups that happen to be open: the part that decides which page this is. */
+function pageOf(address) {
+  const url = new URL(address, location.href);
+  url.searchParams.delete("open");
+  return url.pathname + url.search;
+}
+
+export function startNavigation() {
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-go]");
+    if (!link || !wanted(event, link)) return;
+    event.preventDefault();
+    const url = new URL(link.href);
+    const open = "keepOpen" in link.dataset ? openNodes() : null;
+    if (open !== null) url.searchParams.set("open", open);
+    go(url);
+  });
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target.closest("form[data-go]");
+    if (!form) return;
+    event.preventDefault();
+    const url = new URL(form.action);
+    url.search = new URLSearchParams([...new FormData(form)].filter(([, value]) => value !== "")).toString();
+    go(url);
+  });
+
+  // The address of the panel stands over the page it was opened from; Back must find that page again.
+  addEventListener("popstate", () => {
+    const address = location.pathname + location.search;
+    if (isPanelAddress(location.pathname)) {
+      openPanel(address, { remember: false });
+      return;
+    }
+    if (panelIsOpen()) closePanel({ remember: false });
+    if (pageOf(address) !== pageOf(shown)) go(address, { remember: false });
+  });
+}
+
+/** The address of the page that is shown (under the panel, if one is open). */
+export function pageAddress() {
+  return shown;
+}
+
+/** The open groups changed: the same page, told more exactly. */
+export function pageChanged(address) {
+  shown = address;
+}
