@@ -111,6 +111,7 @@ def _register() -> None:
         return
     from leadfold.cli import (
         deadletters,
+        demo,
         importing,
         init,
         log,
@@ -126,7 +127,7 @@ def _register() -> None:
         wait,
     )
 
-    for module in (init, run, parts, status, wait, sql, rebuild, replay, published):
+    for module in (init, run, parts, status, wait, sql, rebuild, replay, published, demo):
         module.register(app)
     for name, module in (
         ("sources", sources),

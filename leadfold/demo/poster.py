@@ -7,15 +7,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 import aiohttp
 from yarl import URL
 
+from ingest.app import RECEIVED_HEADER
 from leadfold.demo.sent import Sent
-
-RECEIVED: Final = "X-Leadfold-Received"
-"""Header that dates a replayed delivery; believed only with ``[ingest] accept_received_header = true``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,7 @@ class Answer:
 class Poster:
     """An asynchronous client for one or many sources. Use as an async context manager.
 
-    ``dated``: send the delivery's own moment in the header RECEIVED (history). ``give_up_s``: how long a delivery
+    ``dated``: send the delivery's own moment in the header RECEIVED_HEADER (history). ``give_up_s``: how long a delivery
     that is answered 503, 429 or not at all is posted again, unchanged, before it counts as refused.
     """
 
@@ -101,7 +99,7 @@ class Poster:
             url = f"{url}{'&' if '?' in url else '?'}{sent.query}"
         headers = {**key, **dict(sent.headers)}
         if self._dated:
-            headers[RECEIVED] = sent.at.isoformat()
+            headers[RECEIVED_HEADER] = sent.at.isoformat()
         try:
             async with self._session.request(
                 sent.method, URL(url, encoded=True), data=sent.body or None, headers=headers, allow_redirects=False

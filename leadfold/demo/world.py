@@ -56,8 +56,8 @@ def generate(seed: int, until: datetime, *, days: int = DAYS, scale: float = 1.0
     ``scale`` multiplies the number of clients, not the length. Stories that began before ``until`` go on after it.
     """
     rng = random.Random(seed)  # noqa: S311 - a town of invented people, not a secret
-    start = (until - timedelta(days=days)).replace(hour=0, minute=0, second=0, microsecond=0)
-    handover = (start + timedelta(days=days * 0.6)).date()
+    start = _start(until, days)
+    handover = handover_day(until, days)
     scene = Scene(rng=rng, handover=handover, people=People(rng))
     scene.script.say(sipuni.probe(start + timedelta(minutes=5)), forms.tilda_probe(start + timedelta(minutes=6)))
     pool: list[Person] = []
@@ -124,6 +124,15 @@ def _client(scene: Scene, pool: list[Person], office: str, at: datetime) -> None
     else:
         story = scene.rng.choices([s for s, _ in _STORIES], [w for _, w in _STORIES])[0]
     person.free_at = max(story(scene, person, at), at) + timedelta(days=4)
+
+
+def handover_day(until: datetime, days: int = DAYS) -> date:
+    """The day on which extensions change hands and a line its channel, in a history of these arguments."""
+    return (_start(until, days) + timedelta(days=days * 0.6)).date()
+
+
+def _start(until: datetime, days: int) -> datetime:
+    return (until - timedelta(days=days)).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def go_on(history: History, at: datetime) -> list[Sent]:

@@ -1,0 +1,204 @@
+"""The demo from beginning to end: a fresh installation, half a year in half a minute, the report, then live traffic."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import sys
+import time
+from collections import Counter
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+
+from leadfold.announce import Part
+from leadfold.demo.company import COMPANY_ZONE
+from leadfold.demo.habits import with_habits
+from leadfold.demo.installation import targets, write
+from leadfold.demo.live import trickle
+from leadfold.demo.poster import Answer, Poster, Target
+from leadfold.demo.sent import Sent
+from leadfold.demo.server import Server, ServerFailed
+from leadfold.demo.show import Show
+from leadfold.demo.world import DAYS, History, generate, handover_day
+from leadfold.lock import FolderLock
+
+MARK: Final = ".leadfold-demo"
+"""A folder with this file was made by the demo and may be replaced by the next one."""
+
+_CONNECTIONS: Final = 48
+_VISIBLE_S: Final = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to play.
+
+    ``until`` (UTC) is the end of the history; ``fixed``: it was asked for, so the report is as of then. ``once``: end
+    after the report. ``keep``: leave the folder there.
+    """
+
+    folder: Path
+    until: datetime
+    fixed: bool = False
+    once: bool = False
+    keep: bool = True
+    seed: int = 1
+    scale: float = 1.0
+    days: int = DAYS
+
+
+class NotOurs(Exception):
+    """The folder holds something that the demo did not make."""
+
+
+async def play(plan: Plan, err: Console, stop: asyncio.Event) -> None:
+    """Play the demo; returns when it is over (``once``) or ``stop`` is set. Nothing is left running.
+
+    Raises:
+        NotOurs, AlreadyRunning: the folder cannot be used.
+        ServerFailed: it did not work.
+    """
+    started = time.monotonic()
+    prepare(plan.folder)
+    try:
+        config = write(plan.folder, handover_day(plan.until, plan.days))
+        async with Server(config) as server:
+            show = Show(err)
+            work = _show_and_serve(plan, server, show, stop, started)
+            await _unless_stopped(work, stop)
+    finally:
+        if not plan.keep:
+            shutil.rmtree(plan.folder, ignore_errors=True)
+
+
+def prepare(folder: Path) -> None:
+    """Make the folder empty and ours.
+
+    Raises:
+        NotOurs: something else lies in it. AlreadyRunning: a demo runs there.
+    """
+    if folder.exists():
+        if any(folder.iterdir()) and not (folder / MARK).exists():
+            raise NotOurs(f"{folder} is not empty and was not made by the demo: give another --dir")
+        if (folder / "data").exists():
+            with FolderLock(folder / "data"):
+                shutil.rmtree(folder)
+        else:
+            shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    (folder / MARK).write_text("Made by `leadfold demo`, which empties this folder when it starts again.\n", encoding="utf-8")
+
+
+def last_full_month(until: datetime) -> tuple[date, date]:
+    """First and last day of the last month that was over at a moment, by the company's clock."""
+    last = until.astimezone(ZoneInfo(COMPANY_ZONE)).date().replace(day=1) - timedelta(days=1)
+    return last.replace(day=1), last
+
+
+async def _unless_stopped(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> None:
+    task, stopped = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((task, stopped), return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+    finally:
+        stopped.cancel()
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _show_and_serve(plan: Plan, server: Server, show: Show, stop: asyncio.Event, started: float) -> None:
+    history = await asyncio.to_thread(generate, plan.seed, plan.until, days=plan.days, scale=plan.scale)
+    said = await asyncio.to_thread(with_habits, history.past(), plan.seed, until=plan.until)
+    ingest = await server.ready("ingest")
+    show.line(f"Leadfold runs in {plan.folder}: {plan.days} days of an auto service are posted to {ingest.url}")
+    addresses = targets(server.settings, ingest.url)
+    posted_s = await post_history(said, addresses, show)
+    await _visible(server, show)
+    pages = await server.ready("report")
+    took = time.monotonic() - started
+    show.line(
+        f"{len(said)} webhooks ({len(said) / posted_s:.0f}/s) about {len(history.truths)} inquiries are in the reports, "
+        f"{took:.0f} s after the start"
+    )
+    first, last = last_full_month(plan.until)
+    await _report(plan, server, first, last)
+    if plan.once:
+        return
+    _addresses(plan, server, pages, first, last, show)
+    await _live(history, addresses, show, stop)
+
+
+async def post_history(said: list[Sent], addresses: dict[str, Target], show: Show) -> float:
+    """Post deliveries with their own dates; returns the seconds it took.
+
+    Raises:
+        ServerFailed: some were not accepted.
+    """
+    began = time.monotonic()
+    refused: Counter[int] = Counter()
+    with show.progress("webhooks", len(said)) as advance:
+
+        def answered(answer: Answer) -> None:
+            advance(1)
+            if not answer.accepted:
+                refused[answer.status] += 1
+
+        async with Poster(addresses, connections=_CONNECTIONS, dated=True) as poster:
+            await poster.post_all(said, answered)
+    if refused:
+        raise ServerFailed(f"deliveries were not accepted (status: how many): {dict(refused)}")
+    return time.monotonic() - began
+
+
+async def _visible(server: Server, show: Show) -> None:
+    from leadfold.cli.wait import waited
+
+    with show.waiting("folding the last of them"):
+        found = await waited(server.settings, _VISIBLE_S)
+    server.check()
+    if not found.visible:
+        raise ServerFailed(f"the read models are not up to date after {_VISIBLE_S:g} s: {found.missing}")
+
+
+async def _report(plan: Plan, server: Server, first: date, last: date) -> None:
+    """The report, by the command that anybody would use."""
+    arguments = ["report", "inquiries", "--from", str(first), "--to", str(last)]
+    if plan.fixed:
+        arguments += ["--as-of", plan.until.isoformat()]
+    sys.stdout.flush()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "leadfold", *arguments, env={**os.environ, "LEADFOLD_CONFIG": str(server.config_file)}
+    )
+    try:
+        if await process.wait():
+            raise ServerFailed("the report could not be made: see above")
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+def _addresses(plan: Plan, server: Server, pages: Part, first: date, last: date, show: Show) -> None:
+    show.line("")
+    show.line(f"Pages: {pages.url}/?from={first}&to={last}", style="bold green")
+    show.line(f"Ask it yourself: leadfold --config {server.config_file} status")
+    if plan.keep:
+        show.line(f"Its data stays in {plan.folder} until the next demo")
+
+
+async def _live(history: History, addresses: dict[str, Target], show: Show, stop: asyncio.Event) -> None:
+    with show.waiting("live traffic goes on: Ctrl-C ends the demo") as update:
+        async with Poster(addresses, connections=4, give_up_s=30) as poster:
+            await trickle(
+                history, poster, stop, lambda n: update(f"live traffic, {n} webhooks so far: Ctrl-C ends the demo")
+            )
