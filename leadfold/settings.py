@@ -67,12 +67,13 @@ class Ingest(Section):
     deadline_s: float = Field(2.0, gt=0, le=60, description="a delivery is answered within this time (design §4)")
     max_body_bytes: int = Field(1_048_576, ge=1024, le=3_145_728)
     max_fields: int = Field(2000, ge=10)
-    max_depth: int = Field(32, ge=2, le=200)
-    max_batch: int = Field(1000, ge=1, le=10_000, description="events in one POST /v1/events")
-    rate_per_s: float = Field(200, gt=0, description="deliveries a second from one source, sustained")
-    rate_burst: int = Field(1000, ge=1, description="deliveries at once from one source")
+    max_depth: int = Field(12, ge=2, le=100)
+    max_batch: int = Field(500, ge=1, le=10_000, description="events in one POST /v1/events")
+    max_in_flight: int = Field(2000, ge=10, description="deliveries at the same time; more get 503 and Retry-After")
+    read_timeout_s: float = Field(10.0, gt=0, description="until a body must have arrived")
+    rate_per_s: float = Field(5000, ge=0, description="deliveries a second from one source; 0: no limit")
+    rate_burst: int = Field(20_000, ge=1, description="deliveries at once from one source")
     spool_max_bytes: int = Field(1_073_741_824, ge=1_048_576, description="room for deliveries while the log is away")
-    trust_forwarded: bool = Field(False, description="behind a proxy of yours: believe X-Forwarded-For")
     accept_received_header: bool = Field(
         False, description="only to replay history or in tests: X-Leadfold-Received says when a delivery came"
     )
@@ -90,8 +91,9 @@ class Projector(Section):
 
     host: Host = Field("127.0.0.1", description="address of its /healthz, /readyz and /metrics")
     port: Port = 8082
-    batch: int = Field(500, ge=1, le=20_000, description="events folded in one transaction")
-    max_deadletters: int = Field(100, ge=0, description="stops when more than so many events could not be folded")
+    batch: int = Field(2000, ge=1, le=20_000, description="events folded in one transaction")
+    dead_in_a_row: int = Field(100, ge=1, description="it stops when so many events in a row could not be folded")
+    dead_ratio: float = Field(0.5, gt=0, le=1, description="it stops when more than this share of events could not")
     rebuild_workers: int = Field(2, ge=1, le=64, description="processes that fill a new build")
 
 
@@ -120,7 +122,6 @@ class Source(Section):
     office: str | None = None
     channel: str | None = Field(None, description="traffic source of its inquiries, if it is always the same")
     signing_secret: SecretStr | None = Field(None, description="native: Standard Webhooks secret (whsec_…)")
-    addresses: tuple[str, ...] = Field((), description="only deliveries from these networks are believed")
     options: dict[str, str | int | bool] = Field(default_factory=dict, description="what the provider's adapter knows")
 
 

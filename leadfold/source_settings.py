@@ -9,14 +9,9 @@ from leadfold.settings import Settings, Source
 
 def source_config(source: Source, settings: Settings) -> SourceConfig:
     """A source as `ingest` wants it."""
-    options = {
-        k: str(v).lower() if isinstance(v, bool) else str(v)
-        for k, v in source.options.items()
-    }
+    options = {k: str(v).lower() if isinstance(v, bool) else str(v) for k, v in source.options.items()}
     if source.signing_secret is not None:
         options["signing_secret"] = source.signing_secret.get_secret_value()
-    if source.addresses:
-        options["addresses"] = ",".join(source.addresses)
     return SourceConfig(
         name=source.name,
         provider=source.provider,

@@ -54,7 +54,7 @@ class Supervisor:
         self._children = list(children)
         self._environment = environment
         self._logs = logs
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -72,17 +72,17 @@ class Supervisor:
         try:
             await asyncio.gather(*self._tasks)
         except asyncio.CancelledError:
-            if not self._stopping:
+            if not self._stopping.is_set():
                 raise
 
     async def _keep(self, child: Child) -> None:
         pause_s = _FIRST_PAUSE_S
-        while not self._stopping:
+        while not self._stopping.is_set():
             started = time.monotonic()
             child.process = await self._spawn(child)
             log.info("supervisor.started", child=child.name, child_pid=child.process.pid)
             code = await child.process.wait()
-            if self._stopping:
+            if self._stopping.is_set():
                 return
             log.error("supervisor.died", child=child.name, code=code, restarts=child.restarts)
             if code in HOPELESS:
@@ -109,7 +109,7 @@ class Supervisor:
 
     async def stop(self) -> None:
         """End the children in their order, each with SIGTERM and, when that takes too long, SIGKILL."""
-        self._stopping = True
+        self._stopping.set()
         for child in self._children:
             await _end(child)
         for task in self._tasks:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+
+import psycopg
+import structlog
 
 from eventlog.contract import EventLog
 from eventlog.open import LogSettings, open_log
 from leadfold.embedded_postgres import EmbeddedPostgres
 from leadfold.lock import FolderLock
 from leadfold.settings import Settings
+from leadfold.source_settings import source_infos
+from projector.settings import Limits, ProjectorSettings
+
+log = structlog.get_logger(__name__)
 
 
 class NotRunning(Exception):  # noqa: N818 - named as the user reads it
@@ -106,3 +114,53 @@ def database(settings: Settings) -> Iterator[str]:
             yield server.start()
         finally:
             server.stop()
+
+
+async def wait_for_database(settings: Settings, stop: asyncio.Event) -> str | None:
+    """Address of the database once it answers; None when ``stop`` came first."""
+    told = False
+    while not stop.is_set():
+        url = await asyncio.to_thread(running_database_url, settings)
+        if url is not None:
+            try:
+                async with await psycopg.AsyncConnection.connect(url, connect_timeout=5):
+                    return url
+            except psycopg.OperationalError:
+                url = None
+        if not told:
+            log.warning("database.away")
+            told = True
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), 1.0)
+    return None
+
+
+# --- the projector ------------------------------------------------------------------------------------------------
+
+
+def projector_settings(settings: Settings, database_url: str) -> ProjectorSettings:
+    """Settings of the projector and of rebuilds."""
+    return ProjectorSettings(
+        database_url=database_url,
+        timezone=settings.company.timezone,
+        sources=source_infos(settings),
+        limits=Limits(
+            batch_records=settings.projector.batch,
+            dead_in_a_row=settings.projector.dead_in_a_row,
+            dead_ratio=settings.projector.dead_ratio,
+        ),
+        further_views=report_views(),
+    )
+
+
+def report_views() -> tuple[str, ...]:
+    """The reports as SQL for analysts, made with each build; `project` renews them when rules change."""
+    from reports.sql_views import analytics_ddl
+
+    any_build = "build_9999"
+    return (analytics_ddl(any_build).replace(any_build, "{schema}"),)
+
+
+def fold_inputs(settings: Settings) -> tuple[object, ...]:
+    """What of the settings the fold depends on: when it changes, a projector must start anew."""
+    return (settings.company.timezone, source_infos(settings), settings.projector)

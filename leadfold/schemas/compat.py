@@ -85,8 +85,8 @@ def _narrower(old: Schema, new: Schema, path: str) -> Iterator[str]:
             yield f"{where}: {name} was {old.get(name)!r}, is {new[name]!r}"
 
 
-def _wider(old: Any, new: Any) -> bool:
-    return old == "integer" and new == "number"
+def _wider(old: object, new: object) -> bool:
+    return (old, new) == ("integer", "number")
 
 
 def _resolve(schema: Schema, root: Schema) -> Schema:

@@ -1,0 +1,66 @@
+"""``leadfold ingest`` and ``leadfold project``: the parts of `leadfold run` as processes of their own."""
+
+from __future__ import annotations
+
+import typer
+
+from leadfold.cli.common import Exit, config, fail
+from leadfold.config_file import Config
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("ingest")(ingest)
+    app.command("project")(project)
+
+
+def prepare(part: str) -> Config:
+    """Configuration and logs of a part."""
+    from leadfold import logs
+    from leadfold.supervisor import follow_parent
+
+    follow_parent()
+    current = config()
+    logs.setup(part, current.settings.logging.level)
+    return current
+
+
+def ingest() -> None:
+    """Take webhooks in: authenticate, translate, make durable, answer. `/healthz`, `/readyz` and `/metrics` beside them.
+
+    Needs the event log only (with `[log] engine = "kafka"`, Kafka); while the log is away deliveries wait in the spool
+    under `data_dir/spool`, so keep that folder. Also publishes the directory of `leadfold.toml` and follows its changes.
+
+    Example: `leadfold ingest --config /etc/leadfold/leadfold.toml`
+    """
+    from leadfold.services import base
+    from leadfold.services.ingest import ingest as serve
+
+    current = prepare("ingest")
+    served(lambda: base.run(serve(current)), current.settings.ingest.host, current.settings.ingest.port)
+
+
+def project() -> None:
+    """Fold events into the read models. Start as many as you like on Kafka: they share the partitions.
+
+    Health and metrics are on `[projector] host` and `port`. Ends with exit code 1 when too many events cannot be folded.
+
+    Example: `leadfold project --config /etc/leadfold/leadfold.toml`
+    """
+    from leadfold.services import base
+    from leadfold.services.project import project as serve
+
+    current = prepare("project")
+    served(lambda: base.run(serve(current)), current.settings.projector.host, current.settings.projector.port)
+
+
+def served(work: object, host: str, port: int) -> None:
+    import errno
+
+    assert callable(work)
+    try:
+        work()
+    except OSError as error:
+        if error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES):
+            fail(f"cannot listen on {host}:{port}: {error.strerror}", Exit.REFUSED)
+        raise

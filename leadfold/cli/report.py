@@ -1,0 +1,184 @@
+"""``leadfold report``: the pages, or one report in the terminal, as JSON, CSV or Excel."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from leadfold.cli.common import EXIT_CODES, Exit, Json, config, err, fail, out
+from leadfold.settings import Settings
+
+if TYPE_CHECKING:
+    from domain.directory import Directory
+    from reports.drill import Page
+    from reports.result import Params, Report
+
+app = typer.Typer(
+    help="Serve the pages, or print one report.",
+    epilog=EXIT_CODES,
+    invoke_without_command=True,
+    rich_markup_mode="markdown",
+)
+
+
+@app.callback()
+def _bare(context: typer.Context) -> None:
+    """Serve the pages (`leadfold report serve`), or print one report (`leadfold report inquiries`)."""
+    if context.invoked_subcommand is None:
+        serve()
+
+
+@app.command("serve")
+def serve() -> None:
+    """Serve the pages and the API on `[reports] host` and `port`. Needs Postgres, and the log for raw webhooks.
+
+    Example: `leadfold report serve --config /etc/leadfold/leadfold.toml`
+    """
+    from leadfold.cli.parts import prepare, served
+    from leadfold.services import base
+    from leadfold.services.report import report
+
+    current = prepare("report")
+    served(lambda: base.run(report(current)), current.settings.reports.host, current.settings.reports.port)
+
+
+@app.command("inquiries")
+def inquiries(
+    first: Annotated[str | None, typer.Option("--from", metavar="DAY", help="First day, e.g. 2026-03-01.")] = None,
+    last: Annotated[str | None, typer.Option("--to", metavar="DAY", help="Last day, included.")] = None,
+    period: Annotated[
+        str | None,
+        typer.Option(help="Instead of days: today, yesterday, week, month (default), last_month, quarter, year."),
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", metavar="TIME", help="Only what had happened before this moment («данные на»).")
+    ] = None,
+    known_at: Annotated[
+        str | None, typer.Option("--known-at", metavar="TIME", help="Only what had been received before this moment.")
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option("--group", metavar="A,B,C", help="Up to three levels: direction,employee,kind …")
+    ] = None,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option("--filter", metavar="K:in:V,V", help="employee:in:anna,ivan or kind:not:missed; repeatable."),
+    ] = None,
+    basis: Annotated[
+        str | None, typer.Option(help="cohort (by the inquiry's date, default) or activity (by each thing's date).")
+    ] = None,
+    counted: Annotated[str | None, typer.Option(help="inquiry (default) or client.")] = None,
+    office_time: Annotated[bool, typer.Option("--office-time", help="Days by each office's own clock.")] = False,
+    lang: Annotated[str | None, typer.Option(help="ru (default) or en.")] = None,
+    xlsx: Annotated[Path | None, typer.Option("--xlsx", metavar="FILE", help="Write an Excel workbook.")] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV (; and decimal comma, UTF-8 with BOM).")] = False,
+    as_json: Json = False,
+) -> None:
+    """«Обращения клиентов в автосервис». Both days are included. A table by default.
+
+    The same result object as the page and `GET /api/v1/reports/inquiries`; parameters have the same names there.
+
+    Example: `leadfold report inquiries --from 2026-03-01 --to 2026-03-31 --group direction,employee,kind --json`
+    """
+    from reports.params import ParamError, parse
+
+    settings = config().settings
+    given = {
+        "from": first, "to": last, "period": period, "as_of": as_of, "known_at": known_at, "group": group,
+        "basis": basis, "counted": counted, "lang": lang, "office_time": "1" if office_time else None,
+    }  # fmt: skip
+    pairs = [(name, value) for name, value in given.items() if value is not None]
+    pairs += [("filter", value) for value in filters or ()]
+    try:
+        params = parse(pairs, now=datetime.now(UTC), zone=settings.company.timezone)
+    except ParamError as error:
+        for wrong in error.errors:
+            err.print(f"--{wrong.field.replace('_', '-')}: {wrong.reason.en}", style="red", markup=False)
+        raise typer.Exit(Exit.USAGE) from error
+    made = _made(settings, params, rows=xlsx is not None)
+    if made is None:
+        fail("there are no read models yet: start `leadfold run` once", Exit.NOT_YET)
+    _print(made, xlsx=xlsx, as_csv=as_csv, as_json=as_json)
+
+
+def _print(
+    made: tuple[Report, Page | None, Directory], *, xlsx: Path | None, as_csv: bool, as_json: bool
+) -> None:
+    import sys
+
+    report, rows, directory = made
+    if xlsx is not None:
+        from reports.as_excel import report_xlsx
+
+        try:
+            xlsx.expanduser().write_bytes(report_xlsx(report, rows.lines if rows else (), directory))
+        except OSError as error:
+            fail(f"cannot write {xlsx}: {error.strerror}")
+        err.print(f"[green]Wrote {xlsx}[/]")
+    if as_json:
+        from reports.as_json import dumps, report_json
+
+        sys.stdout.buffer.write(dumps(report_json(report), indent=sys.stdout.isatty()))
+    elif as_csv:
+        from reports.as_csv import report_csv
+
+        sys.stdout.buffer.write(report_csv(report))
+    elif xlsx is None:
+        from reports.as_terminal import show
+
+        show(report, out, directory)
+
+
+def _made(settings: Settings, params: Params, *, rows: bool) -> tuple[Report, Page | None, Directory] | None:
+    from leadfold.wiring import database
+
+    with database(settings) as url:
+        return asyncio.run(_make(settings, url, params, rows))
+
+
+async def _make(
+    settings: Settings, url: str, params: Params, rows: bool
+) -> tuple[Report, Page | None, Directory] | None:
+    import psycopg
+
+    from leadfold.source_settings import source_infos
+    from projector.readmodel.live import NoLiveBuild
+    from reports.context import load_context
+    from reports.drill import drill
+    from reports.engine import run
+
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=5) as conn:
+        try:
+            context = await load_context(
+                conn,
+                now=datetime.now(UTC),
+                timezone=settings.company.timezone,
+                sources=source_infos(settings),
+                lag_s=await lag(settings, url),
+            )
+        except NoLiveBuild:
+            return None
+        report = await run(conn, params, context)
+        found = await drill(conn, params, context, limit=None) if rows else None
+        return report, found, context.directory
+
+
+async def lag(settings: Settings, url: str) -> float | None:
+    """How far the read models are behind the log, seconds; None when it is unknown. Bounded to about a second."""
+    import psycopg
+
+    from eventlog.contract import LogError
+    from leadfold.wiring import event_log
+    from projector.database import connect
+    from projector.status import projection_status
+
+    try:
+        async with asyncio.timeout(1.5), event_log(settings) as log:
+            conn = await connect(url, name="leadfold-lag")
+            async with conn:
+                return (await projection_status(conn, log)).lag_seconds
+    except (LogError, psycopg.Error, OSError):
+        return None

@@ -1,0 +1,190 @@
+"""``leadfold status``: is everything well, and how far behind are we?"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from leadfold.cli.common import Exit, Json, config, out, print_json, print_table, run_async
+from leadfold.config_file import Config
+from leadfold.settings import Settings
+
+_PARTS = ("ingest", "project", "report")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("status")(status)
+
+
+def status(
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit code 3 unless every part is ready: for monitoring.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Engines, parts, last event of each source, lag, spool, dead letters, the live build and its rules.
+
+    A lag that is not known is absent (JSON: null), not zero.
+
+    Example: `leadfold status --json | jq .projection.lag_seconds`
+    """
+    found = run_async(collect(config()))
+    if as_json:
+        print_json(found)
+    else:
+        _show(found)
+    if check and not found["ready"]:
+        raise typer.Exit(Exit.NOT_YET)
+
+
+async def collect(current: Config) -> dict[str, Any]:
+    """Everything that `leadfold status --json` prints. What cannot be found out is None, with the reason beside it."""
+    from leadfold.cli.wait import spool_depth
+
+    settings = current.settings
+    parts = dict(zip(_PARTS, await asyncio.gather(*(_part(settings, name) for name in _PARTS)), strict=True))
+    log, projection = await _log_and_projection(settings)
+    return {
+        "ready": all(part["ready"] for part in parts.values()),
+        "config": str(current.file),
+        "data_dir": str(settings.data_dir),
+        "parts": parts,
+        "log": log,
+        "database": {"engine": "embedded" if settings.embedded_postgres else "postgres", **projection.pop("database")},
+        "spool": {"records": await spool_depth(settings)},
+        "projection": projection or None,
+    }
+
+
+async def _part(settings: Settings, name: str) -> dict[str, Any]:
+    """Whether a part answers, by its announcement on this machine or its configured address."""
+    import aiohttp
+
+    from leadfold.announce import announced
+    from leadfold.settings import local_host
+
+    listeners = {
+        "ingest": (settings.ingest.host, settings.ingest.port),
+        "project": (settings.projector.host, settings.projector.port),
+        "report": (settings.reports.host, settings.reports.port),
+    }
+    host, port = listeners[name]
+    part = announced(settings, name)
+    url = part.url if part else f"http://{local_host(host)}:{port}"
+    found: dict[str, Any] = {"running": part is not None, "ready": False, "url": url, "pid": part.pid if part else None}
+    if part is None and (port == 0 or settings.embedded_log):
+        return found  # whoever answers there is not ours
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session,
+            session.get(f"{url}/readyz") as response,
+        ):
+            found |= {"running": True, "ready": response.status == 200}
+            if response.content_type == "application/json":
+                found["details"] = await response.json()
+    except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
+        return found
+    return found
+
+
+async def _log_and_projection(settings: Settings) -> tuple[dict[str, Any], dict[str, Any]]:
+    from eventlog.contract import LogError
+    from leadfold.wiring import event_log, log_settings
+
+    shown: dict[str, Any] = {"engine": settings.log.engine, "available": False, "records": None}
+    if settings.embedded_log and not log_settings(settings).path.exists():
+        return shown, await _projection(settings, None)
+    try:
+        async with event_log(settings) as log:
+            bounds = await log.bounds()
+            shown |= {
+                "available": True,
+                "partitions": len(bounds),
+                "records": sum(following - first for first, following in bounds.values()),
+            }
+            return shown, await _projection(settings, log)
+    except LogError as error:
+        shown["error"] = str(error)
+        return shown, await _projection(settings, None)
+
+
+async def _projection(settings: Settings, log: Any) -> dict[str, Any]:
+    import psycopg
+
+    from leadfold.wiring import running_database_url
+    from projector.database import connect
+    from projector.status import projection_status
+
+    url = await asyncio.to_thread(running_database_url, settings)
+    if url is None:
+        return {"database": {"available": False, "error": "the embedded Postgres does not run"}}
+    try:
+        conn = await connect(url, name="leadfold-status")
+        async with conn:
+            found = await projection_status(conn, log)
+            rules = await _rules(conn, settings)
+    except (psycopg.Error, OSError) as error:
+        return {"database": {"available": False, "error": type(error).__name__}}
+    return {
+        "database": {"available": True},
+        "live": found.live,
+        "rules": rules,
+        "facts": found.facts,
+        "lag_records": found.lag_records,
+        "lag_seconds": found.lag_seconds,
+        "owned": found.owned,
+        "dirty_groups": found.dirty_groups,
+        "dead_letters": found.dead_letters,
+        "partitions": found.partitions,
+        "sources": found.sources,
+        "builds": found.builds,
+    }
+
+
+async def _rules(conn: Any, settings: Settings) -> str | None:
+    from leadfold.source_settings import source_infos
+    from projector.readmodel.live import NoLiveBuild
+    from reports.context import load_context
+
+    try:
+        context = await load_context(
+            conn, now=datetime.now(UTC), timezone=settings.company.timezone, sources=source_infos(settings)
+        )
+    except NoLiveBuild:
+        return None
+    return context.rules
+
+
+def _show(found: dict[str, Any]) -> None:
+    for name, part in found["parts"].items():
+        state = "[green]ready[/]" if part["ready"] else "[yellow]not ready[/]" if part["running"] else "[red]not running[/]"
+        out.print(f"{name:<8} {state}  {part['url']}")
+    log = found["log"]
+    records = "unknown" if log["records"] is None else f"{log['records']} events"
+    out.print(f"log      {log['engine']}, {records}" + ("" if log["available"] else "  [red]does not answer[/]"))
+    out.print(f"spool    {found['spool']['records']} waiting")
+    out.print(
+        f"postgres {found['database']['engine']}"
+        + ("" if found["database"]["available"] else f"  [red]{found['database']['error']}[/]")
+    )
+    projection = found["projection"]
+    if not projection or projection["live"] is None:
+        out.print("no read models yet")
+        return
+    lag = "unknown" if projection["lag_records"] is None else (
+        f"{projection['lag_records']} events, {projection['lag_seconds']:.0f} s"
+    )
+    out.print(f"lag      {lag}; {projection['dirty_groups']} groups to fold")
+    dead = projection["dead_letters"]
+    out.print(f"dead     {dead}" + ("  [red]leadfold deadletters list[/]" if dead else ""))
+    live = projection["live"]
+    out.print(f"live     {live.schema} ({live.purpose}), rules {projection['rules']}")
+    if projection["sources"]:
+        print_table(
+            ("source", "last event happened", "received", "records"),
+            ((s.source, s.last_time, s.last_received, s.records) for s in projection["sources"]),
+        )

@@ -1,0 +1,80 @@
+"""``leadfold wait``: until everything accepted so far is visible in the read models."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from eventlog.contract import LogError, LogRefused
+from leadfold.cli.common import Exit, Json, config, err, print_json, run_async
+from leadfold.settings import Settings
+
+if TYPE_CHECKING:
+    from projector.wait import Waited
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("wait")(wait)
+
+
+def wait(
+    timeout: Annotated[float, typer.Option("--timeout", min=0, help="Seconds; exit code 3 when they are over.")] = 60.0,
+    as_json: Json = False,
+) -> None:
+    """Return when everything that was answered with success so far, on the log or still in the spool, can be read in
+    reports. What comes in while it waits is not waited for.
+
+    Example: `leadfold wait --timeout 30 && leadfold report inquiries --from 2026-03-01 --to 2026-03-31`
+    """
+    found = run_async(waited(config().settings, timeout))
+    if as_json:
+        print_json({"visible": found.visible, "seconds": round(found.seconds, 3), "missing": found.missing})
+    elif not found.visible:
+        err.print(f"not yet: {found.missing}", style="yellow", markup=False)
+    if not found.visible:
+        raise typer.Exit(Exit.NOT_YET)
+
+
+async def waited(settings: Settings, timeout: float) -> Waited:  # noqa: ASYNC109
+    """Wait; never raises for a log or database that is away."""
+    import time
+
+    from leadfold.wiring import event_log, running_database_url
+    from projector.wait import Waited, wait_visible
+
+    started = time.monotonic()
+    missing = "Postgres does not run: start `leadfold run`"
+    while True:
+        left = timeout - (time.monotonic() - started)
+        url = await asyncio.to_thread(running_database_url, settings)
+        if url is not None:
+            try:
+                async with event_log(settings) as log:
+                    found = await wait_visible(log, url, max(0.0, left), spool_depth=lambda: spool_depth(settings))
+                    return Waited(found.visible, time.monotonic() - started, found.missing)
+            except LogRefused:
+                raise
+            except LogError as error:
+                missing = str(error)
+        if left <= 0:
+            return Waited(False, time.monotonic() - started, missing)
+        await asyncio.sleep(min(0.2, left))
+
+
+async def spool_depth(settings: Settings) -> int:
+    """Records in the spool, counted in its file: ingest need not answer for that."""
+    from eventlog.embedded import EmbeddedLog
+    from leadfold.wiring import spool_path
+
+    path = spool_path(settings)
+    if not path.exists():
+        return 0
+    try:
+        async with EmbeddedLog(path, create=False) as spool:
+            first, following = (await spool.bounds())[0]
+    except LogError:
+        return 0
+    return following - first

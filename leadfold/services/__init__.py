@@ -1,0 +1,1 @@
+"""The long-running parts, each one process: ingest, project, report."""

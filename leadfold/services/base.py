@@ -1,0 +1,132 @@
+"""What the long-running parts share: signals, the watch on leadfold.toml, a small HTTP server for health and metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import structlog
+from aiohttp import web
+
+from leadfold.announce import announce, withdraw
+from leadfold.config_file import Config, WrongConfig, load
+from leadfold.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+#: How often the settings file is looked at, seconds.
+LOOK_S = 0.5
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a part on uvloop."""
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set; a second one ends the process at once."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def told(sign: signal.Signals) -> None:
+        if stop.is_set():
+            os._exit(128 + sign)
+        log.info("service.stopping", signal=sign.name)
+        stop.set()
+
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, told, sign)
+    return stop
+
+
+async def changes(config: Config) -> AsyncIterator[Config]:
+    """Every new, right version of the settings file. A wrong one is told in the log and changes nothing."""
+    seen = _stamp(config.file)
+    current = config
+    while True:
+        await asyncio.sleep(LOOK_S)
+        stamp = _stamp(config.file)
+        if stamp is None or stamp == seen:
+            continue
+        seen = stamp
+        try:
+            fresh = await asyncio.to_thread(load, config.file)
+        except WrongConfig as error:
+            log.error("config.wrong", problems=[str(p) for p in error.problems], used="the one before")
+            continue
+        if fresh.settings != current.settings:
+            log.info("config.changed")
+            current = fresh
+            yield fresh
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+@asynccontextmanager
+async def served(
+    app: web.Application, settings: Settings, name: str, host: str, port: int, *, stop_s: float = 3.0
+) -> AsyncIterator[str]:
+    """Serve an application while inside; gives its address from this machine.
+
+    Raises:
+        OSError: the address is taken.
+    """
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=stop_s, handle_signals=False)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port)
+        await site.start()
+        real = runner.addresses[0][1]
+        announce(settings, name, host, real)
+        from leadfold.settings import local_host
+
+        yield f"http://{local_host(host)}:{real}"
+    finally:
+        withdraw(settings, name)
+        await runner.cleanup()
+
+
+def health_app(
+    ready: Callable[[], Awaitable[dict[str, Any]]], metrics: Callable[[], Awaitable[str]]
+) -> web.Application:
+    """``/healthz`` (the process answers), ``/readyz`` (200 when ``ready()["ready"]``), ``/metrics``."""
+
+    async def healthz(_request: web.Request) -> web.Response:
+        return web.json_response({"ok": True})
+
+    async def readyz(_request: web.Request) -> web.Response:
+        found = await ready()
+        return web.json_response(found, status=200 if found.get("ready") else 503)
+
+    async def show(_request: web.Request) -> web.Response:
+        return web.Response(text=await metrics(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+    app = web.Application()
+    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", show)])
+    return app
+
+
+async def ended(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel tasks and wait for their end."""
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await task

@@ -1,0 +1,172 @@
+"""``leadfold ingest``: the front door, the spool, and the directory of leadfold.toml on the log."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import psycopg
+import structlog
+
+from domain.event import Event
+from eventlog.contract import AppendFailed, EventLog, LogUnavailable
+from eventlog.sealing import seal
+from eventlog.spool import Spool
+from ingest.app import IngestDeps, build_app
+from ingest.limits import Limits
+from ingest.sources import SourceBook
+from leadfold import config_sync
+from leadfold.config_file import Config
+from leadfold.services.base import changes, ended, served, stop_on_signals
+from leadfold.settings import Settings
+from leadfold.source_settings import source_configs
+from leadfold.wiring import make_log, private_folder, running_database_url, spool_path
+
+log = structlog.get_logger(__name__)
+
+_APPEND_S = 10.0
+_AGAIN_S = 2.0
+
+
+async def ingest(config: Config) -> None:
+    """Run until SIGTERM.
+
+    Raises:
+        LogRefused: log or spool must not be used. OSError: the address is taken.
+    """
+    # The thread that writes the embedded log gets its turn sooner beside a busy loop.
+    sys.setswitchinterval(0.0005)
+    stop = stop_on_signals()
+    settings = config.settings
+    private_folder(spool_path(settings).parent)
+    event_log = make_log(settings, writable=True, client_id="leadfold-ingest")
+    spool = Spool(spool_path(settings), max_bytes=settings.ingest.spool_max_bytes)
+    try:
+        with contextlib.suppress(LogUnavailable):  # it goes on trying; until then deliveries go to the spool
+            await event_log.start()
+        await spool.start()
+        await _serve(config, event_log, spool, stop)
+    finally:
+        await spool.close()
+        await event_log.close()
+
+
+async def _serve(config: Config, event_log: EventLog, spool: Spool, stop: asyncio.Event) -> None:
+    settings = config.settings
+    book = SourceBook(source_configs(settings))
+    deps = IngestDeps(
+        log=event_log,
+        spool=spool,
+        book=book,
+        key_secret=settings.secrets.key_secret.get_secret_value().encode(),
+        limits=limits(settings),
+        deadline_s=settings.ingest.deadline_s,
+        accept_received_header=settings.ingest.accept_received_header,
+    )
+    publisher = DirectoryPublisher(event_log, settings)
+    tasks = [
+        asyncio.create_task(publisher.run(), name="directory"),
+        asyncio.create_task(_follow(config, book, publisher), name="config"),
+    ]
+    try:
+        async with served(build_app(deps), settings, "ingest", settings.ingest.host, settings.ingest.port) as address:
+            log.info("ingest.serving", address=address, sources=len(book))
+            await stop.wait()
+    finally:
+        await ended(*tasks)
+
+
+async def _follow(config: Config, book: SourceBook, publisher: DirectoryPublisher) -> None:
+    """Take over sources and directory of a changed leadfold.toml; the rest of it needs a restart."""
+    async for fresh in changes(config):
+        book.replace(source_configs(fresh.settings))
+        publisher.want(fresh.settings)
+        log.info("ingest.reloaded", sources=len(book))
+
+
+def limits(settings: Settings) -> Limits:
+    """Limits of the front door."""
+    given = settings.ingest
+    return Limits(
+        max_body=given.max_body_bytes,
+        max_fields=given.max_fields,
+        max_depth=given.max_depth,
+        max_batch=given.max_batch,
+        max_in_flight=given.max_in_flight,
+        read_timeout_s=given.read_timeout_s,
+        rate_per_s=given.rate_per_s or None,
+        rate_burst=given.rate_burst,
+    )
+
+
+class DirectoryPublisher:
+    """Brings the directory of the settings onto the log, and tries until it is there."""
+
+    def __init__(self, event_log: EventLog, settings: Settings) -> None:
+        self._log = event_log
+        self._settings = settings
+        self._wanted = asyncio.Event()
+        self._wanted.set()
+
+    def want(self, settings: Settings) -> None:
+        """The settings to publish now."""
+        self._settings = settings
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Publish whenever there is something new, until cancelled."""
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            try:
+                count = await self.publish()
+            except (AppendFailed, LogUnavailable, OSError) as error:
+                log.warning("directory.not_published", error=str(error))
+                self._wanted.set()
+                await asyncio.sleep(_AGAIN_S)
+            else:
+                if count:
+                    log.info("directory.published", events=count)
+
+    async def publish(self) -> int:
+        """Append what has changed; how many events. Raises AppendFailed, LogUnavailable, OSError."""
+        settings = self._settings
+        state = config_sync.load_state(settings.data_dir) or await self._recovered(settings)
+        events, after = config_sync.plan(
+            config_sync.items(settings),
+            state,
+            now=datetime.now(UTC),
+            key_secret=settings.secrets.key_secret.get_secret_value().encode(),
+        )
+        if events:
+            await self._log.append([seal(event) for event in events], deadline_s=_APPEND_S)
+            await asyncio.to_thread(config_sync.save_state, settings.data_dir, after)
+        return len(events)
+
+    async def _recovered(self, settings: Settings) -> config_sync.State:
+        """What was published, when our own note of it is lost: on an empty log nothing, else ask the read models."""
+        if not any(following for _, following in (await self._log.bounds()).values()):
+            return config_sync.State()
+        return config_sync.from_events(await published_before(settings))
+
+
+async def published_before(settings: Settings) -> Sequence[Event]:
+    """Directory events that the read models know; none when they do not answer."""
+    from projector.readmodel.history import directory_query, event_of
+    from projector.readmodel.live import DIRECTORY_TYPES, NoLiveBuild, live_schema
+
+    url = await asyncio.to_thread(running_database_url, settings)
+    if url is None:
+        return []
+    try:
+        async with await psycopg.AsyncConnection.connect(url, connect_timeout=3) as conn:
+            schema = await live_schema(conn)
+            async with conn.cursor(binary=True) as cursor:
+                await cursor.execute(directory_query(schema, DIRECTORY_TYPES).encode())
+                return [event_of(row) for row in await cursor.fetchall()]
+    except (psycopg.Error, NoLiveBuild) as error:
+        log.warning("directory.unknown_before", error=type(error).__name__)
+        return []

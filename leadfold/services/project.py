@@ -1,0 +1,145 @@
+"""``leadfold project``: from the log into the read models, with its own health and metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+import psycopg
+import structlog
+
+from eventlog.contract import EventLog
+from leadfold import metrics
+from leadfold.config_file import Config
+from leadfold.services.base import changes, ended, health_app, served, stop_on_signals
+from leadfold.wiring import fold_inputs, make_log, projector_settings, running_database_url, wait_for_database
+from projector.database import connect
+from projector.run import Projector
+from projector.status import projection_status
+
+log = structlog.get_logger(__name__)
+
+
+class Projecting:
+    """The projector of the current settings; a change of what the fold depends on starts another one in its place."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._projector: Projector | None = None
+        self._changed = asyncio.Event()
+        self._log: EventLog | None = None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Project until ``stop``. Raises what `Projector.run` raises."""
+        watcher = asyncio.create_task(self._watch())
+        projector = self._config.settings.projector
+        try:
+            async with served(
+                health_app(self._ready, self._metrics), self._config.settings, "project", projector.host, projector.port
+            ) as address:
+                log.info("project.serving", address=address)
+                while not stop.is_set():
+                    await self._one(stop)
+        finally:
+            await ended(watcher)
+
+    async def _one(self, stop: asyncio.Event) -> None:
+        """One projector, until ``stop`` or a change of the settings."""
+        settings = self._config.settings
+        self._changed = asyncio.Event()
+        url = await wait_for_database(settings, stop)
+        if url is None:
+            return
+        self._log = event_log = make_log(settings, writable=False, client_id="leadfold-projector")
+        try:
+            await _started(event_log, stop)
+            if stop.is_set():
+                return
+            self._projector = Projector(event_log, projector_settings(settings, url))
+            halt = asyncio.Event()
+            waiters = [asyncio.create_task(_forward(event, halt)) for event in (stop, self._changed)]
+            try:
+                await self._projector.run(halt)
+            finally:
+                await ended(*waiters)
+        finally:
+            await event_log.close()
+
+    async def _watch(self) -> None:
+        async for fresh in changes(self._config):
+            before, self._config = self._config, fresh
+            if fold_inputs(before.settings) != fold_inputs(fresh.settings):
+                self._changed.set()
+
+    async def _ready(self) -> dict[str, Any]:
+        status = self._projector.status() if self._projector else None
+        if status is None:
+            return {"ready": False, "reason": "waiting for Postgres or the log"}
+        return {
+            "ready": status.running and status.database_up and status.log_up and status.stopped is None,
+            "database_up": status.database_up,
+            "log_up": status.log_up,
+            "standby": status.standby,
+            "behind": status.behind,
+            "stopped": status.stopped,
+        }
+
+    async def _metrics(self) -> str:
+        values: dict[tuple[str, metrics.Labels], float] = {}
+        status = self._projector.status() if self._projector else None
+        if status is not None:
+            values |= {(f"leadfold_{name}", ()): value for name, value in status.counters.items()}
+            values[_name("database_up"), ()] = float(status.database_up)
+            values[_name("partitions"), ()] = len(status.held)
+            for partition, held in status.held.items():
+                values[_name("epoch"), (("partition", str(partition)),)] = held.epoch
+                values[_name("position"), (("partition", str(partition)),)] = held.next_offset
+        return metrics.render(values | await self._seen())
+
+    async def _seen(self) -> dict[tuple[str, metrics.Labels], float]:
+        """What the database and the log say; a lag that is not known is absent."""
+        url = running_database_url(self._config.settings)
+        values: dict[tuple[str, metrics.Labels], float] = {(_name("lag_known"), ()): 0.0}
+        if url is None or self._projector is None:
+            return values
+        with contextlib.suppress(psycopg.Error, OSError):
+            async with asyncio.timeout(5), await connect(url, name="leadfold-metrics") as conn:
+                found = await projection_status(conn, self._log)
+            values[_name("dirty_groups"), ()] = found.dirty_groups
+            values[_name("dead_letters_open"), ()] = found.dead_letters
+            if found.lag_records is not None and found.lag_seconds is not None:
+                values[_name("lag_records"), ()] = found.lag_records
+                values[_name("lag_seconds"), ()] = found.lag_seconds
+                values[_name("lag_known"), ()] = 1.0
+        return values
+
+
+
+def _name(name: str) -> str:
+    return f"leadfold_projector_{name}"
+
+
+async def _started(event_log: Any, stop: asyncio.Event) -> None:
+    from eventlog.contract import LogUnavailable
+
+    while not stop.is_set():
+        try:
+            await event_log.start()
+        except LogUnavailable as error:
+            log.warning("project.log_away", error=str(error))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), 2.0)
+        else:
+            return
+
+
+async def _forward(source: asyncio.Event, target: asyncio.Event) -> None:
+    await source.wait()
+    target.set()
+
+
+async def project(config: Config) -> None:
+    """Run until SIGTERM."""
+    stop = stop_on_signals()
+    await Projecting(config).run(stop)

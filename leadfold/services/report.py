@@ -1,0 +1,141 @@
+"""``leadfold report``: the pages and the API, with raw webhooks from the log."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import psycopg
+import structlog
+from aiohttp import web
+
+from eventlog.contract import EventLog, LogError
+from leadfold.config_file import Config
+from leadfold.evidence import LogEvidence
+from leadfold.pool import Conn, Pool
+from leadfold.report_metrics import ReportMetrics
+from leadfold.services.base import changes, ended, served, stop_on_signals
+from leadfold.source_settings import source_infos
+from leadfold.wiring import make_log, running_database_url
+from projector.database import connect
+from projector.status import projection_status
+from reports.context import Context, load_context
+from reports.web.app import build_app
+from reports.web.deps import Deps
+
+log = structlog.get_logger(__name__)
+
+#: One query of a page may take so long.
+_STATEMENT_S = 60
+#: How old the figure for the lag may be, seconds.
+_LOOK_S = 1.0
+
+
+class Reporting:
+    """The pages of the current settings."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._log: EventLog | None = None
+        self._lag_s: float | None = None
+        self._database_up = False
+        self._metrics = ReportMetrics(lambda: self._database_up)
+        self._pool = Pool(
+            lambda: running_database_url(self._config.settings),
+            options=f"-c statement_timeout={_STATEMENT_S}s -c idle_in_transaction_session_timeout=60s -c jit=off"
+            " -c timezone=UTC",
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until ``stop``. Raises OSError when the address is taken."""
+        settings = self._config.settings
+        self._log = make_log(settings, writable=False, client_id="leadfold-report")
+        evidence = LogEvidence(self._log)
+        app = build_app(
+            Deps(
+                connection=self._pool.connection,
+                context=self._context,
+                evidence=evidence,
+                now=lambda: datetime.now(UTC),
+                zone=settings.company.timezone,
+                ready=self._ready,
+                metrics=self._metrics.text,
+            )
+        )
+        app.middlewares.insert(0, self._metrics.middleware())
+        tasks = [
+            asyncio.create_task(self._open_log(self._log), name="log"),
+            asyncio.create_task(self._look(), name="lag"),
+            asyncio.create_task(self._follow(), name="config"),
+        ]
+        try:
+            async with served(app, settings, "report", settings.reports.host, settings.reports.port, stop_s=1.0) as address:
+                log.info("report.serving", address=address)
+                await stop.wait()
+        finally:
+            await ended(*tasks)
+            await self._pool.close()
+            await self._log.close()
+
+    async def _context(self, conn: Conn) -> Context:
+        settings = self._config.settings
+        return await load_context(
+            conn,
+            now=datetime.now(UTC),
+            timezone=settings.company.timezone,
+            sources=source_infos(settings),
+            lag_s=self._lag_s,
+        )
+
+    async def _ready(self) -> Mapping[str, str | None]:
+        return {"database": None if self._database_up else "Postgres does not answer, or has no read models yet"}
+
+    async def _follow(self) -> None:
+        async for fresh in changes(self._config):
+            self._config = fresh
+
+    async def _open_log(self, event_log: EventLog) -> None:
+        """Until the log answers pages work without raw webhooks."""
+        while True:
+            try:
+                await event_log.start()
+            except LogError as error:
+                log.warning("report.log_away", error=str(error))
+                await asyncio.sleep(5.0)
+            else:
+                return
+
+    async def _look(self) -> None:
+        """Lag and health, looked at once for all requests."""
+        while True:
+            self._lag_s, self._database_up = None, False
+            with contextlib.suppress(psycopg.Error, OSError, TimeoutError):
+                await self._watch_connected()
+            await asyncio.sleep(_LOOK_S)
+
+    async def _watch_connected(self) -> None:
+        url = await asyncio.to_thread(running_database_url, self._config.settings)
+        if url is None:
+            return
+        conn = await connect(url, name="leadfold-report")
+        async with conn:
+            while True:
+                async with asyncio.timeout(10):
+                    usable = self._log if self._log is not None and self._log_readable() else None
+                    found = await projection_status(conn, usable)
+                self._lag_s, self._database_up = found.lag_seconds, found.live is not None
+                await asyncio.sleep(_LOOK_S)
+
+    def _log_readable(self) -> bool:
+        return self._log is not None
+
+
+async def report(config: Config) -> None:
+    """Run until SIGTERM."""
+    stop = stop_on_signals()
+    await Reporting(config).run(stop)
+
+
+__all__ = ["Reporting", "report", "web"]
