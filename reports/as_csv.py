@@ -29,7 +29,13 @@ def report_csv(report: Report, *, decimal_comma: bool = True) -> bytes:
     for labels, values in _lines(report.groups, (), lang):
         padding = [""] * (len(levels) - len(labels))
         writer.writerow([len(labels), *map(safe, labels), *padding, *_cells(report, values, decimal_comma)])
-    writer.writerow([0, *([TOTAL[lang]] + [""] * len(levels))[: len(levels)], *_cells(report, report.total, decimal_comma)])
+    writer.writerow(
+        [
+            0,
+            *([TOTAL[lang]] + [""] * len(levels))[: len(levels)],
+            *_cells(report, report.total, decimal_comma),
+        ]
+    )
     return b"\xef\xbb\xbf" + out.getvalue().encode()
 
 

@@ -87,7 +87,9 @@ class _Writer:
         """Groups as outline levels, the header frozen, the total last and bold."""
         sheet, columns = self._sheet(0), self.given.columns
         sheet.write_string(0, 0, self.given.title[self.lang], self._style(bold=True, font_size=14))
-        about = " · ".join(f"{name}: {value}" for name, value in settings_words(self.given, self.directory)[1:5])
+        about = " · ".join(
+            f"{name}: {value}" for name, value in settings_words(self.given, self.directory)[1:5]
+        )
         sheet.write_string(1, 0, about, self._style(font_color="#666666"))
         head = 3
         units = {"money": ", ₽"}
@@ -101,7 +103,9 @@ class _Writer:
         sheet.autofilter(head, 0, max(last - 1, head), len(columns))
         self._figures(sheet, last, TOTAL[self.lang], self.given.total, bold, self._style(bold=True, top=1))
 
-    def _groups(self, sheet: Any, groups: Sequence[Group], row: int, depth: int, number: dict[str, Any]) -> int:
+    def _groups(
+        self, sheet: Any, groups: Sequence[Group], row: int, depth: int, number: dict[str, Any]
+    ) -> int:
         label = self._style(indent=depth, bold=depth == 0 and any(g.children for g in groups))
         for group in groups:
             if depth:
@@ -111,7 +115,13 @@ class _Writer:
         return row
 
     def _figures(
-        self, sheet: Any, row: int, label: str, values: dict[str, Value], number: dict[str, Any], label_style: Any
+        self,
+        sheet: Any,
+        row: int,
+        label: str,
+        values: dict[str, Value],
+        number: dict[str, Any],
+        label_style: Any,
     ) -> None:
         sheet.write_string(row, 0, label, label_style)
         for n, column in enumerate(self.given.columns, 1):
@@ -130,7 +140,9 @@ class _Writer:
         for n, (_, kind, _) in enumerate(columns):
             sheet.set_column(n, n, _LINE_WIDTHS[kind])
         for row, line in enumerate(lines, 1):
-            zone = ZoneInfo(line.inquiry.office_zone if self.given.params.office_time else self.given.params.zone)
+            zone = ZoneInfo(
+                line.inquiry.office_zone if self.given.params.office_time else self.given.params.zone
+            )
             for n, (_, kind, read) in enumerate(columns):
                 _write(sheet, row, n, kind, read(line, self.lang), styles, zone)
         sheet.autofilter(0, 0, max(len(lines), 1), len(columns) - 1)
@@ -140,14 +152,19 @@ class _Writer:
         english = self.lang == "en"
         sheet = self._sheet(2)
         texts = settings_words(self.given, self.directory)
-        for name, value in (("Author" if english else "Автор", author), ("Link" if english else "Ссылка", link)):
+        for name, value in (
+            ("Author" if english else "Автор", author),
+            ("Link" if english else "Ссылка", link),
+        ):
             if value:
                 texts.append((name, value))
         if lines > MAX_ROWS:
             texts.append(("Rows shown" if english else "Показано строк", f"{MAX_ROWS} / {lines}"))
         absent = [c.label[self.lang] for c in self.given.columns if c.key in self.given.not_connected]
         if absent:
-            texts.append(("No data, not connected" if english else "Нет данных: не подключено", ", ".join(absent)))
+            texts.append(
+                ("No data, not connected" if english else "Нет данных: не подключено", ", ".join(absent))
+            )
         self._header(sheet, 0, ["Parameter", "Value"] if english else ["Параметр", "Значение"])
         sheet.set_column(0, 0, 34)
         sheet.set_column(1, 1, 90)
@@ -176,7 +193,15 @@ class _Writer:
         wrap = self._style(text_wrap=True, valign="top")
         for row, c in enumerate(self.given.columns, 1):
             dated = c.dated_by[self.lang] if c.dated_by else ""
-            texts = (c.label[self.lang], c.definition[self.lang], c.formula[self.lang], c.counted[self.lang], dated, c.refers, c.key)
+            texts = (
+                c.label[self.lang],
+                c.definition[self.lang],
+                c.formula[self.lang],
+                c.counted[self.lang],
+                dated,
+                c.refers,
+                c.key,
+            )
             for n, text in enumerate(texts):
                 sheet.write_string(row, n, text, wrap)
 
@@ -198,7 +223,11 @@ def _field(name: str) -> Any:
 _LINE_COLUMNS: Final[tuple[tuple[Label, str, Any], ...]] = (
     (Label("Дата обращения", "Opened"), "moment", _field("opened_at")),
     (Label("Клиент", "Client"), "text", lambda line, _lang: line.client_name),
-    (Label("Телефон", "Phone"), "text", lambda line, _lang: line.phone_text if line.phone_text != formats.NO_VALUE else None),
+    (
+        Label("Телефон", "Phone"),
+        "text",
+        lambda line, _lang: line.phone_text if line.phone_text != formats.NO_VALUE else None,
+    ),
     (Label("Направление", "Direction"), "text", _word("direction")),
     (Label("Вид обращения", "Kind"), "text", _word("kind")),
     (Label("Категория", "Category"), "text", _word("category")),

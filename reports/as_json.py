@@ -58,7 +58,9 @@ def params_json(params: Params) -> Json:
         "as_of": moment_json(params.as_of),
         "known_at": moment_json(params.known_at),
         "group": list(params.levels),
-        "filters": [{"dimension": d, "in": included, "values": list(values)} for d, included, values in params.filters],
+        "filters": [
+            {"dimension": d, "in": included, "values": list(values)} for d, included, values in params.filters
+        ],
         "basis": params.basis,
         "counted": params.counted,
         "zone": params.zone,
@@ -100,7 +102,10 @@ def row_json(row: InquiryRow) -> Json:
 
 def error_json(errors: tuple[FieldError, ...], lang: str) -> Json:
     """The body of a 400."""
-    return {"error": "bad_parameters", "fields": [{"field": e.field, "reason": e.reason[lang]} for e in errors]}
+    return {
+        "error": "bad_parameters",
+        "fields": [{"field": e.field, "reason": e.reason[lang]} for e in errors],
+    }
 
 
 def value_json(value: Value, unit: Unit) -> int | float | str | None:

@@ -29,7 +29,9 @@ def show(report: Report, console: Console, directory: Directory, *, optional: bo
             table = report_table(report, columns)
     console.print(Text(report.title[lang], style="bold"))
     settings = settings_words(report, directory)[1:5]
-    console.print(Text(" · ".join(f"{name.lower()} {value}" for name, value in settings), style="dim"), soft_wrap=True)
+    console.print(
+        Text(" · ".join(f"{name.lower()} {value}" for name, value in settings), style="dim"), soft_wrap=True
+    )
     console.print(table, width=max(_width(table, console), 40), crop=False, no_wrap=True, overflow="ignore")
     for text in _after(report, hidden):
         console.print(Text(text), soft_wrap=True)
@@ -88,11 +90,17 @@ def _after(report: Report, hidden: int) -> list[str]:
     english = lang == "en"
     lines = []
     if report.notices:
-        kept_out = ", ".join(f"{n.label[lang].lower()} {formats.number(n.count, 0, lang)} ({n.rule})" for n in report.notices)
+        kept_out = ", ".join(
+            f"{n.label[lang].lower()} {formats.number(n.count, 0, lang)} ({n.rule})" for n in report.notices
+        )
         lines.append(f"{'Not in the report' if english else 'Не вошли в отчёт'}: {kept_out}")
-    absent = [c.label[lang].lower() for c in report.columns if c.key in report.not_connected and not c.optional]
+    absent = [
+        c.label[lang].lower() for c in report.columns if c.key in report.not_connected and not c.optional
+    ]
     if absent:
-        lines.append(f"{'No data, source not connected' if english else 'Нет данных: не подключено'}: {', '.join(absent)}")
+        lines.append(
+            f"{'No data, source not connected' if english else 'Нет данных: не подключено'}: {', '.join(absent)}"
+        )
     if hidden:
         lines.append(
             f"{hidden} more columns do not fit: widen the window or use --json" if english

@@ -116,8 +116,15 @@ async def inquiry_card(
         line = await read.line(found, compiler, masked)
         row = line.inquiry
         calls = await read.rows(CallRow, "client_id", row.client_id, "started_at, call_id")
-        legs = await read.rows(CallLegRow, "client_id", row.client_id, "rang_at nulls last, answered_at, leg_id")
-        cards = tuple(CallCard(_masked(c, masked), tuple(_masked(leg, masked) for leg in legs if leg.call_id == c.call_id)) for c in calls)
+        legs = await read.rows(
+            CallLegRow, "client_id", row.client_id, "rang_at nulls last, answered_at, leg_id"
+        )
+        cards = tuple(
+            CallCard(
+                _masked(c, masked), tuple(_masked(leg, masked) for leg in legs if leg.call_id == c.call_id)
+            )
+            for c in calls
+        )
         sales = await read.rows(SaleRow, "inquiry_id", found, "coalesce(sold_at, refunded_at), sale_id")
         lines = await read.rows(SaleLineRow, "client_id", row.client_id, "at, line_id")
         leads = await read.rows(LeadRow, "lead_id", row.lead_id, "lead_id") if row.lead_id else []
@@ -155,7 +162,9 @@ async def events_of(conn: Conn, context: Context, ids: Collection[UUID]) -> tupl
     return tuple(EventLine(event_of(row[:13]), FactPlace(row[1], row[0], *row[13:])) for row in rows)
 
 
-async def evidence_of(conn: Conn, context: Context, event_id: UUID, reader: EvidenceReader) -> Evidence | None:
+async def evidence_of(
+    conn: Conn, context: Context, event_id: UUID, reader: EvidenceReader
+) -> Evidence | None:
     """The raw webhook that a fact came from; None when the fact or its delivery is unknown."""
     place = await locate(conn, context.schema, event_id)
     return None if place is None else await reader.read(place)
@@ -170,7 +179,9 @@ async def _groups_of(conn: Conn, context: Context, inquiry_id: UUID) -> list[int
         f" union select group_id from {schema}.fact where id = %(id)s and group_id is not null"
     )
     async with conn.cursor(row_factory=tuple_row) as cursor:
-        await cursor.execute(query.encode(), {"id": inquiry_id, "node": node_key(ref("inquiry", str(inquiry_id)))})
+        await cursor.execute(
+            query.encode(), {"id": inquiry_id, "node": node_key(ref("inquiry", str(inquiry_id)))}
+        )
         return [row[0] for row in await cursor.fetchall()]
 
 

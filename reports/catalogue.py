@@ -1,6 +1,7 @@
-"""The metric catalogue: «Обращения клиентов в автосервис» (spec R0.1–R0.53, 1.5), every figure with its definition.
+"""The metric catalogue: every report that there is, as data (design §7). The engine, drill, exports and SQL read only this.
 
-A report is a value of ``ReportSpec``; ``REPORTS`` lists them all. The engine, drill, exports and SQL views read only this.
+«Обращения клиентов в автосервис» is spec R0.1–R0.53 and 1.5; its parts are in ``inquiry_measures``,
+``inquiry_metrics`` and ``dimensions``.
 """
 
 from __future__ import annotations
@@ -8,314 +9,10 @@ from __future__ import annotations
 from typing import Final
 
 from reports.dimensions import INQUIRY_DIMENSIONS
-from reports.model import Exclusion, Joined, Measure, Metric, ReportSpec, Subject
-from reports.result import Column, Label, Unit
-
-_BORN: Final = Label("по дате обращения", "by the date of the inquiry")
-
-BOOKED: Final = "i.booked_at is not null"
-ARRIVED: Final = "i.arrived_at is not null"
-CANCELLED: Final = f"{BOOKED} and i.arrived_at is null and i.booking_cancelled_at is not null"
-NO_SHOW: Final = (
-    f"{BOOKED} and i.arrived_at is null and i.booking_cancelled_at is null "
-    "and (i.no_show_at is not null or i.slot_day_end <= {as_of})"
-)
-REFUSED: Final = (
-    f"{BOOKED} and i.arrived_at is null "
-    "and (i.booking_cancelled_at is not null or i.no_show_at is not null or i.slot_day_end <= {as_of})"
-)
-PENDING: Final = (
-    f"{BOOKED} and i.arrived_at is null and i.booking_cancelled_at is null and i.no_show_at is null "
-    "and (i.slot_day_end is null or i.slot_day_end > {as_of})"
-)
-DECLINED: Final = (
-    "i.booked_at is null and i.arrived_at is null and (i.result = 'refusal' "
-    "or (i.refusal_at is not null and (i.result_at is null or i.result_at <= i.refusal_at)))"
-)
-REFUSED_AT: Final = "case when i.booking_cancelled_at is not null then i.booking_cancelled_at else coalesce(i.no_show_at, i.slot_at) end"
-"""A silent no-show belongs to the day of its slot."""
-
-_LINES: Final = "join {sale} s on s.inquiry_id = i.inquiry_id join {sale_line} l on l.sale_id = s.sale_id"
-_SALES: Final = "join {sale} s on s.inquiry_id = i.inquiry_id and s.sold_at is not null"
-
-_MEASURES: Final = (
-    Measure("inquiries", "flag", "true", "i.opened_at"),
-    Measure("booked", "flag", BOOKED, "i.booked_at"),
-    Measure("arrived", "flag", ARRIVED, "i.arrived_at"),
-    Measure("refusals", "flag", REFUSED, REFUSED_AT),
-    Measure("pending", "flag", PENDING, "i.booked_at"),
-    Measure("declined", "flag", DECLINED, "coalesce(i.refusal_at, i.result_at)"),
-    Measure("receipts", "sum", "i.receipts", "i.arrived_at", Joined(_SALES, "1", "s.sold_at")),
-    Measure("sales", "sum", "i.sales", "i.arrived_at", Joined(_LINES, "l.amount", "l.at")),
-    Measure("margin", "sum", "i.margin", "i.arrived_at", Joined(_LINES, "coalesce(l.margin, 0)", "l.at")),
-    Measure(
-        "full_sales", "sum", "case when i.margin_incomplete then 0 else i.sales end", "i.arrived_at",
-        Joined(_LINES, "case when i.margin_incomplete then 0 else l.amount end", "l.at"),
-    ),
-    Measure(
-        "full_margin", "sum", "case when i.margin_incomplete then 0 else i.margin end", "i.arrived_at",
-        Joined(_LINES, "case when i.margin_incomplete then 0 else coalesce(l.margin, 0) end", "l.at"),
-    ),
-    Measure("pay", "sum", f"case when {ARRIVED} then i.pay_rate else 0 end", "i.arrived_at"),
-)
-
-
-def _column(
-    key: str,
-    unit: Unit,
-    label: tuple[str, str],
-    definition: tuple[str, str],
-    formula: tuple[str, str],
-    counted: tuple[str, str],
-    refers: str,
-    *,
-    ratio: tuple[str | None, str | None] = (None, None),
-    dated: tuple[str, str] = ("", ""),
-    optional: bool = False,
-) -> Column:
-    by = Label(
-        f"когорта: {_BORN.ru}; активность: {dated[0]}" if dated[0] else "когорта или активность, как у частей",
-        f"cohort: {_BORN.en}; activity: {dated[1]}" if dated[1] else "cohort or activity, as its parts",
-    )
-    return Column(
-        key, Label(*label), unit, Label(*definition), Label(*formula), ratio[0], ratio[1], Label(*counted), refers, optional, by
-    )
-
-
-_INQUIRIES = ("обращения", "inquiries")
-_RECEIPTS = ("чеки", "receipts")
-_MONEY = ("рубли", "roubles")
-
-_METRICS: Final = (
-    Metric(
-        _column(
-            "inquiries", "count", ("Обращения", "Inquiries"),
-            (
-                "Целевые обращения: категория из целевых по правилу на дату обращения, без скрытых уважительным отказом.",
-                "Target inquiries: their category is a target one by the rule of that date; without those hidden by a valid refusal.",
-            ),
-            ("число целевых обращений", "number of target inquiries"),
-            _INQUIRIES, "R0.2, R0.19, R0.43, D-0.1, D-0.4", dated=("по дате обращения", "by the date of the inquiry"),
-        ),
-        "inquiries", None, ("обращение", "обращения", "обращений"), ("inquiry", "inquiries"),
-    ),
-    Metric(
-        _column(
-            "booked", "count", ("Записи", "Booked"),
-            (
-                "Обращения, по которым сделана хотя бы одна запись. Перенос — та же запись, повторная не добавляет.",
-                "Inquiries with at least one booking. A moved slot is the same booking; another booking adds nothing.",
-            ),
-            ("число обращений с записью", "number of inquiries with a booking"),
-            _INQUIRIES, "R0.20, D-0.5", dated=("когда сделана первая запись", "when the first booking was made"),
-        ),
-        "booked", None, ("запись", "записи", "записей"), ("booking", "bookings"),
-    ),
-    Metric(
-        _column(
-            "arrived", "count", ("Заезды", "Arrived"),
-            (
-                "Обращения, по которым клиент приехал. Заезд без записи тоже заезд, поэтому заездов может быть больше записей.",
-                "Inquiries whose client came. Coming without a booking counts too, so arrivals may exceed bookings.",
-            ),
-            ("число обращений с заездом", "number of inquiries with an arrival"),
-            _INQUIRIES, "R0.21, D-0.6", dated=("когда клиент приехал", "when the client came"),
-        ),
-        "arrived", None, ("заезд", "заезда", "заездов"), ("arrival", "arrivals"),
-    ),
-    Metric(
-        _column(
-            "refusals", "count", ("Отказы", "Refusals"),
-            (
-                "Записан, но не приехал: запись отменена, неявка отмечена или день записи в филиале уже закончился.",
-                "Booked but did not come: cancelled, marked as a no-show, or the slot's local day is over.",
-            ),
-            ("число обращений с записью, без заезда, с отменой или неявкой", "booked, not arrived, cancelled or not shown up"),
-            _INQUIRIES, "R0.22, R0.44, D-0.2",
-            dated=("когда отменена запись или случилась неявка", "when it was cancelled or the client did not show up"),
-        ),
-        "refusals", None, ("отказ", "отказа", "отказов"), ("refusal", "refusals"),
-    ),
-    Metric(
-        _column(
-            "pending", "count", ("Ожидаются", "Pending"),
-            (
-                "Записан, ещё не приехал, и день записи не закончился. Записи = заезды с записью + отказы + ожидаются.",
-                "Booked, not yet come, and the slot's day is not over. Booked = arrived with a booking + refusals + pending.",
-            ),
-            ("число обращений с действующей записью", "number of inquiries with a booking still ahead"),
-            _INQUIRIES, "D-0.2", dated=("когда сделана первая запись", "when the first booking was made"),
-        ),
-        "pending", None, ("ожидаемый", "ожидаемых", "ожидаемых"), ("pending", "pending"),
-    ),
-    Metric(
-        _column(
-            "conv_booked", "percent", ("Конверсия записи", "Booking rate"),
-            ("Доля обращений, по которым сделана запись.", "Share of inquiries with a booking."),
-            ("записи / обращения", "booked / inquiries"),
-            _INQUIRIES, "R0.23, G4", ratio=("booked", "inquiries"),
-        ),
-        "booked", "inquiries",
-    ),
-    Metric(
-        _column(
-            "conv_arrived", "percent", ("Конверсия заезда", "Arrival rate"),
-            ("Доля обращений, по которым клиент приехал.", "Share of inquiries whose client came."),
-            ("заезды / обращения", "arrived / inquiries"),
-            _INQUIRIES, "R0.24, G4", ratio=("arrived", "inquiries"),
-        ),
-        "arrived", "inquiries",
-    ),
-    Metric(
-        _column(
-            "margin", "money", ("Маржа", "Margin"),
-            (
-                "Цена минус себестоимость по всем строкам чеков за вычетом возвратов. Работа без себестоимости стоит 0.",
-                "Price minus cost over all receipt lines, less refunds. Work without a cost costs 0.",
-            ),
-            ("сумма (цена − себестоимость) по строкам чеков", "sum of (price − cost) over receipt lines"),
-            _MONEY, "R0.25, D-0.8", dated=("по дате продажи и возврата", "by the date of sale and refund"),
-        ),
-        "margin",
-    ),
-    Metric(
-        _column(
-            "sales", "money", ("Продажи", "Sales"),
-            ("Работы и запчасти после скидок, с НДС, за вычетом возвратов.", "Work and parts after discounts, VAT included, less refunds."),
-            ("сумма строк чеков", "sum of receipt lines"),
-            _MONEY, "R0.26", dated=("по дате продажи и возврата", "by the date of sale and refund"),
-        ),
-        "sales",
-    ),
-    Metric(
-        _column(
-            "receipts", "count", ("Чеки", "Receipts"),
-            ("Закрытые чеки обращений. Возврат уменьшает продажи, но чеком не считается.", "Closed receipts. A refund lowers sales but is no receipt."),
-            ("число чеков", "number of receipts"),
-            _RECEIPTS, "R0.27", dated=("по дате продажи", "by the date of sale"),
-        ),
-        "receipts", None, ("чек", "чека", "чеков"), ("receipt", "receipts"),
-    ),
-    Metric(
-        _column(
-            "average_receipt", "money", ("Средний чек", "Average receipt"),
-            ("Продажи на один чек тех же обращений.", "Sales per receipt of the same inquiries."),
-            ("продажи / чеки", "sales / receipts"),
-            _RECEIPTS, "R0.27, G4", ratio=("sales", "receipts"),
-        ),
-        "sales", "receipts",
-    ),
-    Metric(
-        _column(
-            "declined", "count", ("Отказы при обращении", "Declined"),
-            (
-                "Отказались в разговоре: записи и заезда нет, последнее слово — отказ. С отказами от записи не складывается.",
-                "Declined in the conversation: no booking, no arrival, the last word is a refusal. Never added to refusals.",
-            ),
-            ("число обращений с отказом в разговоре", "number of inquiries declined in conversation"),
-            _INQUIRIES, "R0.40, R0.44, D-0.3", dated=("когда отказался", "when declined"), optional=True,
-        ),
-        "declined", None, ("отказ при обращении", "отказа при обращении", "отказов при обращении"), ("declined", "declined"),
-    ),
-    Metric(
-        _column(
-            "pay", "money", ("Оплата за заезды", "Pay for arrivals"),
-            (
-                "Заезды из отчёта, каждый по ставке сотрудника на дату обращения.",
-                "Arrivals of this report, each at the employee's rate of the inquiry's date.",
-            ),
-            ("сумма ставок по заездам", "sum of rates over arrivals"),
-            _MONEY, "R0.29, D-0.11", dated=("когда клиент приехал", "when the client came"), optional=True,
-        ),
-        "pay",
-    ),
-    Metric(
-        _column(
-            "margin_share", "percent", ("Маржа, %", "Margin, %"),
-            (
-                "Доля маржи в продажах; без обращений, где у запчасти нет себестоимости («неполная» маржа).",
-                "Margin as a share of sales; without inquiries that have a part of unknown cost.",
-            ),
-            ("маржа / продажи, где себестоимость известна", "margin / sales where costs are known"),
-            _MONEY, "D-0.8, G4", optional=True,
-        ),
-        "full_margin", "full_sales",
-    ),
-    Metric(
-        _column(
-            "sales_per_inquiry", "money", ("Продажи на обращение", "Sales per inquiry"),
-            ("Сколько денег принесло одно обращение.", "What one inquiry brought in."),
-            ("продажи / обращения", "sales / inquiries"),
-            _INQUIRIES, "R0.28, G4", ratio=("sales", "inquiries"), optional=True,
-        ),
-        "sales", "inquiries",
-    ),
-    Metric(
-        _column(
-            "margin_per_inquiry", "money", ("Маржа на обращение", "Margin per inquiry"),
-            ("Сколько маржи принесло одно обращение.", "The margin one inquiry brought in."),
-            ("маржа / обращения", "margin / inquiries"),
-            _INQUIRIES, "R0.28, G4", ratio=("margin", "inquiries"), optional=True,
-        ),
-        "margin", "inquiries",
-    ),
-    Metric(
-        _column(
-            "sales_per_arrival", "money", ("Продажи на заезд", "Sales per arrival"),
-            ("Сколько денег принёс один заезд.", "What one arrival brought in."),
-            ("продажи / заезды", "sales / arrivals"),
-            _INQUIRIES, "R0.28, G4", ratio=("sales", "arrived"), optional=True,
-        ),
-        "sales", "arrived",
-    ),
-    Metric(
-        _column(
-            "margin_per_arrival", "money", ("Маржа на заезд", "Margin per arrival"),
-            ("Сколько маржи принёс один заезд.", "The margin one arrival brought in."),
-            ("маржа / заезды", "margin / arrivals"),
-            _INQUIRIES, "R0.28, G4", ratio=("margin", "arrived"), optional=True,
-        ),
-        "margin", "arrived",
-    ),
-)
-
-_MARKS: Final[dict[str, Label]] = {
-    "excluded:mark:spam": Label("Спам", "Spam"),
-    "excluded:mark:supplier": Label("Поставщик", "Supplier"),
-    "excluded:mark:employee": Label("Сотрудник", "Employee"),
-    "excluded:mark:test": Label("Проверка", "Test"),
-    "excluded:internal": Label("Внутренний звонок", "Internal call"),
-    "excluded:spam_form": Label("Спам из формы", "Form spam"),
-    "excluded:spam_chat": Label("Чат из чёрного списка", "Blacklisted chat"),
-    "excluded:no_contact": Label("Заявка без контакта", "Request without a contact"),
-}
-
-
-def _marked(key: str) -> Label:
-    known = _MARKS.get(key)
-    return known or Label(f"Исключены: {key.rpartition(':')[2]}", f"Excluded: {key.rpartition(':')[2]}")
-
-
-def _says(ru: str, en: str) -> Label:
-    return Label(ru, en)
-
-
-_EXCLUSIONS: Final = (
-    Exclusion("i.excluded is not null", "'excluded:' || i.excluded", "G11", _marked),
-    Exclusion(
-        "not i.is_target and i.category_id is null", "'uncategorised'", "D-0.1",
-        lambda _key: _says("Не классифицировано", "Not classified"),
-    ),
-    Exclusion(
-        "not i.is_target", "'excluded:non_target'", "D-0.1",
-        lambda _key: _says("Нецелевая категория", "Not a target category"),
-    ),
-    Exclusion(
-        "i.arrived_at is null and i.refusal_reason_id is not null and {valid_reasons}",
-        "'excluded:valid_refusal'", "D-0.4",
-        lambda _key: _says("Уважительная причина отказа", "Refused for a valid reason"),
-    ),
-)
+from reports.inquiry_measures import EXCLUSIONS, MEASURES
+from reports.inquiry_metrics import METRICS
+from reports.model import ReportSpec, Subject
+from reports.result import Label
 
 INQUIRIES: Final = ReportSpec(
     name="inquiries",
@@ -325,18 +22,27 @@ INQUIRIES: Final = ReportSpec(
         "How many asked, booked, came, and what it brought in. Target inquiries only.",
     ),
     subject=Subject("inquiry", "i.inquiry_id", "i.client_id", "i.opened_at", "i.office_zone"),
-    measures=_MEASURES,
-    metrics=_METRICS,
+    measures=MEASURES,
+    metrics=METRICS,
     dimensions=INQUIRY_DIMENSIONS,
-    exclusions=_EXCLUSIONS,
+    exclusions=EXCLUSIONS,
     levels=("direction", "employee", "kind"),
     counts="inquiries",
     needs={
         **dict.fromkeys(("booked", "refusals", "pending", "conv_booked"), "booking"),
         **dict.fromkeys(("arrived", "conv_arrived", "pay"), "visit"),
         **dict.fromkeys(
-            ("margin", "sales", "receipts", "average_receipt", "margin_share", "sales_per_inquiry",
-             "margin_per_inquiry", "sales_per_arrival", "margin_per_arrival"),
+            (
+                "margin",
+                "sales",
+                "receipts",
+                "average_receipt",
+                "margin_share",
+                "sales_per_inquiry",
+                "margin_per_inquiry",
+                "sales_per_arrival",
+                "margin_per_arrival",
+            ),
             "sale",
         ),
     },

@@ -67,7 +67,9 @@ class Compiler:
             return [(self.spec.subject.born, "", {m.key: m.sql for m in wanted})]
         parts: dict[tuple[str, str], dict[str, str]] = {}
         for m in wanted:
-            moment, join, sql = (m.joined.moment, m.joined.join, m.joined.sql) if m.joined else (m.moment, "", m.sql)
+            moment, join, sql = (
+                (m.joined.moment, m.joined.join, m.joined.sql) if m.joined else (m.moment, "", m.sql)
+            )
             parts.setdefault((moment, join), {})[m.key] = sql
         return [(moment, join, here) for (moment, join), here in parts.items()]
 
@@ -88,7 +90,10 @@ class Compiler:
             f"{moment} as moment",
             f"{self.excluded_by()} as excluded_by",
             *(f"{self.spec.dimension(d).sql} as d_{d}" for d in dimensions),
-            *(f"{here.get(m.key, 'false' if m.kind == 'flag' else '0::numeric')} as m_{m.key}" for m in measures),
+            *(
+                f"{here.get(m.key, 'false' if m.kind == 'flag' else '0::numeric')} as m_{m.key}"
+                for m in measures
+            ),
         ]
         where = [
             self._period(query, moment),
@@ -98,8 +103,8 @@ class Compiler:
             only = next(m for m in measures if m.key in here)
             if only.kind == "flag":
                 where.append(here[only.key])
-        text = (
-            f"select {', '.join(columns)}\nfrom {{{subject.table}}} i {join}\nwhere " + "\n  and ".join(f"({w})" for w in where)
+        text = f"select {', '.join(columns)}\nfrom {{{subject.table}}} i {join}\nwhere " + "\n  and ".join(
+            f"({w})" for w in where
         )
         return self._finish(query, text, moment)
 
@@ -125,9 +130,7 @@ class Compiler:
         if not p.office_time:
             return f"{moment} >= %(since)s and {moment} < %(till)s"
         local = f"({moment} at time zone {self.spec.subject.zone})"
-        return (
-            f"{moment} >= %(since)s and {moment} < %(till)s and {local} >= %(local_since)s and {local} < %(local_till)s"
-        )
+        return f"{moment} >= %(since)s and {moment} < %(till)s and {local} >= %(local_since)s and {local} < %(local_till)s"
 
     def _in(self, query: Query, dimension: str, included: bool, values: tuple[str, ...]) -> str:
         sql = self.spec.dimension(dimension).sql
@@ -180,10 +183,10 @@ def valid_reasons(override: tuple[str, ...] | None, directory: Directory) -> tup
     """
     if override is not None:
         return "i.refusal_reason_id = any(%(valid)s::text[])", {"valid": list(override)}
-    values: dict[str, object] = {"valid_0": sorted(reasons_of(Rules(), directory))}
+    values: dict[str, object] = {"valid_0": sorted(Rules().valid_reasons)}
     condition = "i.refusal_reason_id = any(%(valid_0)s::text[])"
     for n, (since, rules) in enumerate(directory.rule_versions, 1):
-        values[f"valid_{n}"] = sorted(reasons_of(rules, directory))
+        values[f"valid_{n}"] = sorted(rules.valid_reasons)
         values[f"valid_since_{n}"] = since
         condition = (
             f"case when i.opened_at >= %(valid_since_{n})s then i.refusal_reason_id = any(%(valid_{n})s::text[])"
@@ -192,6 +195,6 @@ def valid_reasons(override: tuple[str, ...] | None, directory: Directory) -> tup
     return f"({condition})", values
 
 
-def reasons_of(rules: Rules, directory: Directory) -> frozenset[str]:
-    """The valid reasons under a version of the rules, as rows name them: a merged reason is the one it became (R0.41)."""
-    return frozenset(directory.entry_id("reason", reason) or reason for reason in rules.valid_reasons)
+def reasons_of(rules: Rules, _directory: Directory | None = None) -> frozenset[str]:
+    """The valid reasons under a version of the rules."""
+    return frozenset(rules.valid_reasons)

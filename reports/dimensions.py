@@ -43,7 +43,9 @@ def employee_label(key: str, directory: Directory) -> Label:
     """An employee's name; ``ext:101`` (an extension nobody or several held) is «номер 101»; else the text as sent."""
     if key.startswith("ext:"):
         number = key.removeprefix("ext:")
-        shared = sum(any(e.ext == number for e in card.extensions) for card in directory.employees.values()) > 1
+        shared = (
+            sum(any(e.ext == number for e in card.extensions) for card in directory.employees.values()) > 1
+        )
         return Label(
             f"номер {number} (смена)" if shared else f"номер {number}",
             f"ext. {number} (shift)" if shared else f"ext. {number}",
@@ -115,31 +117,50 @@ _LOCAL = "({moment} at time zone {zone})"
 
 INQUIRY_DIMENSIONS: Final[tuple[Dimension, ...]] = (
     Dimension(
-        "direction", Label("Направление", "Direction"), "i.direction",
-        _fixed(DIRECTIONS), NOT_GIVEN, _fixed_rank(DIRECTIONS), tuple(DIRECTIONS),
+        "direction",
+        Label("Направление", "Direction"),
+        "i.direction",
+        _fixed(DIRECTIONS),
+        NOT_GIVEN,
+        _fixed_rank(DIRECTIONS),
+        tuple(DIRECTIONS),
     ),
     Dimension("employee", Label("Сотрудник", "Employee"), "i.employee_id", employee_label, NOT_ASSIGNED),
     Dimension(
-        "kind", Label("Вид обращения", "Kind of inquiry"), "i.kind",
-        _fixed(KINDS), NOT_GIVEN, _fixed_rank(KINDS), tuple(KINDS),
+        "kind",
+        Label("Вид обращения", "Kind of inquiry"),
+        "i.kind",
+        _fixed(KINDS),
+        NOT_GIVEN,
+        _fixed_rank(KINDS),
+        tuple(KINDS),
     ),
     Dimension("team", Label("Отдел", "Team"), "i.team", dictionary_label("team"), NOT_GIVEN),
     Dimension("office", Label("Филиал", "Office"), "i.office_id", dictionary_label("office"), NOT_GIVEN),
-    Dimension("channel", Label("Рекламный канал", "Channel"), "i.channel", dictionary_label("channel"), NOT_GIVEN),
+    Dimension(
+        "channel", Label("Рекламный канал", "Channel"), "i.channel", dictionary_label("channel"), NOT_GIVEN
+    ),
     _dictionary("category", "Категория", "Category", "i.category_id"),
     Dimension("source", Label("Подключение", "Source"), "i.source", _plain, NOT_GIVEN),
     _dictionary("result", "Результат", "Result", "i.result"),
     _dictionary("refusal_reason", "Причина отказа", "Refusal reason", "i.refusal_reason_id"),
     Dimension(
-        "new_client", Label("Новый или повторный", "New or returning"), "i.new_client::text",
-        _fixed(NEWNESS), NOT_GIVEN, _fixed_rank(NEWNESS), tuple(NEWNESS),
+        "new_client",
+        Label("Новый или повторный", "New or returning"),
+        "i.new_client::text",
+        _fixed(NEWNESS),
+        NOT_GIVEN,
+        _fixed_rank(NEWNESS),
+        tuple(NEWNESS),
     ),
+    Dimension("day", Label("День", "Day"), f"to_char({_LOCAL}, 'YYYY-MM-DD')", _day, NOT_GIVEN, _by_key),
     Dimension(
-        "day", Label("День", "Day"), f"to_char({_LOCAL}, 'YYYY-MM-DD')", _day, NOT_GIVEN, _by_key
-    ),
-    Dimension(
-        "week", Label("Неделя", "Week"), f"to_char(date_trunc('week', {_LOCAL}), 'YYYY-MM-DD')",
-        _week, NOT_GIVEN, _by_key,
+        "week",
+        Label("Неделя", "Week"),
+        f"to_char(date_trunc('week', {_LOCAL}), 'YYYY-MM-DD')",
+        _week,
+        NOT_GIVEN,
+        _by_key,
     ),
     Dimension("month", Label("Месяц", "Month"), f"to_char({_LOCAL}, 'YYYY-MM')", _month, NOT_GIVEN, _by_key),
 )

@@ -92,7 +92,9 @@ def _hits(
 ) -> tuple[Query, list[Measure]]:
     """The scope's rows of one cell, with the measures that make the figure."""
     spec = compiler.spec
-    keys = [m.key for m in spec.measures] if metric is None else [k for k in (metric.measure, metric.per) if k]
+    keys = (
+        [m.key for m in spec.measures] if metric is None else [k for k in (metric.measure, metric.per) if k]
+    )
     measures = [spec.measure(k) for k in dict.fromkeys([spec.counts] if notice else keys)]
     steps = [(dimension, True, (NONE_KEY if key is None else key,)) for dimension, key in path]
     scope = compiler.scope(dimensions=(), measures=[m.key for m in measures], conditions=steps)
@@ -131,7 +133,13 @@ def _sum(measure: Measure, by_client: bool) -> str:
 
 
 async def _rows(
-    conn: Conn, compiler: Compiler, path: Path, metric: Metric | None, notice: str | None, limit: int | None, offset: int
+    conn: Conn,
+    compiler: Compiler,
+    path: Path,
+    metric: Metric | None,
+    notice: str | None,
+    limit: int | None,
+    offset: int,
 ) -> list[tuple[Any, ...]]:
     query, _ = _hits(compiler, path, metric, notice)
     figure = "null"

@@ -92,11 +92,16 @@ def group_query(compiler: Compiler) -> Query:
     scope = compiler.scope(dimensions=params.levels, measures=keys)
     levels = [f"g{n}" for n in range(len(params.levels))]
     inner = ", ".join(
-        f"case when x.excluded_by is null then x.d_{d} end as {g}" for g, d in zip(levels, params.levels, strict=True)
+        f"case when x.excluded_by is null then x.d_{d} end as {g}"
+        for g, d in zip(levels, params.levels, strict=True)
     )
     by_client = params.counted == "client"
     figures = ", ".join(
-        (f"count(distinct y.client) filter (where y.m_{m.key})" if by_client else f"count(*) filter (where y.m_{m.key})")
+        (
+            f"count(distinct y.client) filter (where y.m_{m.key})"
+            if by_client
+            else f"count(*) filter (where y.m_{m.key})"
+        )
         if m.kind == "flag"
         else f"coalesce(sum(y.m_{m.key}), 0)"
         for m in spec.measures

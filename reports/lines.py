@@ -28,7 +28,9 @@ STATES: Final[dict[str, Label]] = {
 }
 
 _NAMES: Final = tuple(c.name for c in columns("inquiry"))
-LINE_COLUMNS: Final = ", ".join([*(f'i."{name}"' for name in _NAMES), "c.name as client_name", "c.phones as client_phones"])
+LINE_COLUMNS: Final = ", ".join(
+    [*(f'i."{name}"' for name in _NAMES), "c.name as client_name", "c.phones as client_phones"]
+)
 """What a query over ``inquiry i left join client c`` selects for a line, in this order."""
 
 

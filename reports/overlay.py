@@ -114,13 +114,18 @@ async def _overlay(
 ) -> dict[str, str]:
     """Fold the groups under the clocks and put their rows in front of the live ones."""
     hidden = f"overlay_{number}_group"
-    await conn.execute(f"create temp table {hidden} on commit drop as select unnest(%s::bigint[]) as group_id".encode(), [groups])
+    await conn.execute(
+        f"create temp table {hidden} on commit drop as select unnest(%s::bigint[]) as group_id".encode(),
+        [groups],
+    )
     relations: dict[str, str] = {}
     for table in tables:
         names = ", ".join(f'"{c.name}"' for c in columns(table))
         live = f'{context.schema}."{table}"'
         temp = f"overlay_{number}_{table}"
-        await conn.execute(f"create temp table {temp} on commit drop as select {names} from {live} limit 0".encode())
+        await conn.execute(
+            f"create temp table {temp} on commit drop as select {names} from {live} limit 0".encode()
+        )
         relations[table] = (
             f"(select {names} from {live} live where not exists"
             f" (select 1 from {hidden} h where h.group_id = live.group_id)"
@@ -140,7 +145,9 @@ async def _overlay(
     return relations
 
 
-def _fold(histories: Sequence[list[Event]], directory: Directory, tables: Collection[str]) -> dict[str, list[Row]]:
+def _fold(
+    histories: Sequence[list[Event]], directory: Directory, tables: Collection[str]
+) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {table: [] for table in tables}
     for events in histories:
         folded = fold_group(events, directory)

@@ -37,8 +37,21 @@ MAX_TEXT: Final = 200
 YEARS: Final = range(2000, 2101)
 
 _KNOWN: Final = frozenset(
-    {"from", "to", "period", "as_of", "known_at", "group", "filter", "basis", "counted", "zone", "office_time",
-     "valid_reasons", "lang"}
+    {
+        "from",
+        "to",
+        "period",
+        "as_of",
+        "known_at",
+        "group",
+        "filter",
+        "basis",
+        "counted",
+        "zone",
+        "office_time",
+        "valid_reasons",
+        "lang",
+    }
 )
 _ZONE_NAME: Final = re.compile(r"[A-Za-z0-9_+\-]+(/[A-Za-z0-9_+\-]+)+|UTC")
 T = TypeVar("T")
@@ -101,14 +114,20 @@ def parse(
     today = now.astimezone(ZoneInfo(asked_zone)).date()
     first, last = preset_days(read("period", DEFAULT_PRESET, _one_of(tuple(PRESETS))), today)
     if "period" in given and ("from" in given or "to" in given):
-        errors.append(FieldError("period", Label("укажите либо period, либо from и to", "give either period or from and to")))
+        errors.append(
+            FieldError(
+                "period", Label("укажите либо period, либо from и to", "give either period or from and to")
+            )
+        )
     elif ("from" in given) != ("to" in given):
         absent = "to" if "from" in given else "from"
         errors.append(FieldError(absent, Label("нужны обе даты: from и to", "both from and to are needed")))
     first = read("from", first, _day)
     last = read("to", last, _day)
     if first > last and not errors:
-        errors.append(FieldError("to", Label("конец периода раньше начала", "the period ends before it begins")))
+        errors.append(
+            FieldError("to", Label("конец периода раньше начала", "the period ends before it begins"))
+        )
 
     def moment(text: str) -> datetime | None:
         return _moment(text, asked_zone)
@@ -154,7 +173,9 @@ def preset_days(preset: str, today: date) -> tuple[date, date]:
     return spans[preset]
 
 
-def to_pairs(params: Params, *, spec: ReportSpec = INQUIRIES, zone: str | None = None) -> list[tuple[str, str]]:
+def to_pairs(
+    params: Params, *, spec: ReportSpec = INQUIRIES, zone: str | None = None
+) -> list[tuple[str, str]]:
     """Parameters as (name, value) pairs in a fixed order, leaving out defaults. ``zone``: the company's, left out too."""
     pairs = [("from", params.first_day.isoformat()), ("to", params.last_day.isoformat())]
     if params.as_of is not None:
@@ -241,7 +262,8 @@ def _moment(text: str, zone: str) -> datetime | None:
             parsed = datetime.fromisoformat(text.replace(" ", "+") if _lost_plus(text) else text)
     except (ValueError, OverflowError):
         raise _WrongError(
-            "нужен момент вида 2026-03-31T18:00:00+03:00 или дата", "must be a moment like 2026-03-31T18:00:00+03:00 or a date"
+            "нужен момент вида 2026-03-31T18:00:00+03:00 или дата",
+            "must be a moment like 2026-03-31T18:00:00+03:00 or a date",
         ) from None
     if parsed.year not in YEARS:
         raise _WrongError("год должен быть от 2000 до 2100", "the year must be 2000 to 2100")
@@ -255,7 +277,9 @@ def _lost_plus(text: str) -> bool:
 
 def _zone(text: str) -> str:
     if not _ZONE_NAME.fullmatch(text) or text not in _zones():
-        raise _WrongError("неизвестный часовой пояс, пример: Europe/Moscow", "unknown time zone, for example Europe/Moscow")
+        raise _WrongError(
+            "неизвестный часовой пояс, пример: Europe/Moscow", "unknown time zone, for example Europe/Moscow"
+        )
     return text
 
 
@@ -265,7 +289,12 @@ def _zones() -> frozenset[str]:
 
 
 def _switch(text: str) -> bool:
-    return _one_of(("0", "1", "true", "false", "yes", "no", "on", "off"))(text.lower()) in ("1", "true", "yes", "on")
+    return _one_of(("0", "1", "true", "false", "yes", "no", "on", "off"))(text.lower()) in (
+        "1",
+        "true",
+        "yes",
+        "on",
+    )
 
 
 def _reasons(text: str) -> tuple[str, ...]:
@@ -288,7 +317,9 @@ def _values(text: str) -> tuple[str, ...]:
     if len(values) > MAX_VALUES:
         raise _WrongError(f"не больше {MAX_VALUES} значений", f"at most {MAX_VALUES} values")
     if any(len(v) > MAX_TEXT for v in values):
-        raise _WrongError(f"значение длиннее {MAX_TEXT} знаков", f"a value is longer than {MAX_TEXT} characters")
+        raise _WrongError(
+            f"значение длиннее {MAX_TEXT} знаков", f"a value is longer than {MAX_TEXT} characters"
+        )
     if not any(values):
         raise _WrongError("нет значений", "no values")
     return tuple(sorted(v for v in values if v))

@@ -1,26 +1,20 @@
 """The report as SQL for analysts: ``analytics.report_inquiries`` and ``analytics.inquiries_report(from, to)``.
 
-Both are compiled from the same catalogue as the page, so their figures are the page's figures «на сейчас». The rule
-of valid reasons is written into the view: make them anew when the directory changes.
+Both are compiled from the same catalogue as the page, so their figures are the page's figures «на сейчас»; the rules
+of valid reasons are read from the build's own facts, so a published rule shows at once.
 """
-
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, date, datetime
-
 from psycopg import sql
 
-from domain.directory import Directory
+from domain.directory import DEFAULT_TIMEZONE
+from domain.rules import Rules
 from reports.catalogue import INQUIRIES
-from reports.compiler import Compiler
 from reports.model import Measure, Metric, ReportSpec
 from reports.overlay import live_relations
-from reports.result import Params
 
 _LEVELS = ("direction", "employee", "kind")
-_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 _VIEW_COLUMNS = (
     ("inquiry_id", "i.inquiry_id", "обращение"),
     ("client_id", "i.client_id", "клиент"),
@@ -43,46 +37,53 @@ _VIEW_COLUMNS = (
 )
 
 
-def analytics_ddl(schema: str, directory: Directory | None = None) -> str:
-    """SQL that puts the view and the function into the schema ``analytics`` over a build.
+def analytics_ddl(schema: str, timezone: str = DEFAULT_TIMEZONE) -> str:
+    """SQL that puts the view and the function into the schema ``analytics`` over a build; may be repeated.
 
-    Run it where the other analyst views are made, in the switching transaction, and again when rules change.
-    ``directory``: the build's, for its rules and the company's time zone; None = the defaults.
+    Run it where the other analyst views are made, in the switching transaction. ``timezone``: the company's, in which
+    the function's days are meant unless another is given.
     """
-    spec, given = INQUIRIES, directory or Directory()
+    spec = INQUIRIES
     view = "analytics.report_inquiries"
-    columns = [*_VIEW_COLUMNS, *_flags(spec, given)]
-    selected = ",\n    ".join(f"{text} as {name}" for name, text, _ in columns)
+    flags = _flags(spec, schema)
+    inner = ",\n        ".join(f"{text} as {name}" for name, text, _ in (*_VIEW_COLUMNS, *flags))
+    said = {name: text for name, _, text in (*_VIEW_COLUMNS, *flags)} | {"is_included": "входит в отчёт"}
+    body = f"select\n        {inner}\n    from {live_relations(schema)['inquiry']} i"
     parts = [
         f"drop view if exists {view}",
-        f'create view {view} as\nselect\n    {selected}\nfrom {live_relations(schema)["inquiry"]} i',
+        f"create view {view} as\nselect x.*, x.excluded_by is null as is_included\nfrom (\n    {body}\n) x",
         _comment("view", view, "Обращения с признаками отчёта «Обращения клиентов в автосервис» на сейчас"),
-        *(_comment("column", f"{view}.{name}", text) for name, _, text in columns),
-        *_function(spec, given.timezone),
+        *(_comment("column", f"{view}.{name}", text) for name, text in said.items()),
+        *_function(spec, timezone),
         _GRANT,
     ]
     return ";\n".join(parts)
 
 
-def _flags(spec: ReportSpec, directory: Directory) -> list[tuple[str, str, str]]:
-    """Measures and the excluding rule, over ``i``, with the clock at ``now()``."""
-    today = date(1970, 1, 1)
-    compiler = Compiler(spec, Params(today, today, zone=directory.timezone), directory, _NEVER, {})
+def _flags(spec: ReportSpec, schema: str) -> list[tuple[str, str, str]]:
+    """Measures and the excluding rule, over ``i``, with the clock at ``now()``: (name, SQL, comment)."""
+    valid = _VALID_REASONS.replace("{schema}", schema).replace(
+        "{defaults}", _literal(list(Rules().valid_reasons))
+    )
 
     def at_now(text: str) -> str:
-        query = compiler.row_query(text, "true")
-        literals = {name: _literal(value) for name, value in query.values.items()} | {"as_of": "now()"}
-        head = query.text.removeprefix("select ")
-        return _put_in(head[: head.index(" from {inquiry} i ")], literals)
+        marks = text.replace("{valid_reasons}", f"i.refusal_reason_id = any({valid}::text[])")
+        return marks.replace("{as_of}", "now()")
 
-    rule = at_now(compiler.excluded_by())
+    cases = " ".join(f"when {at_now(e.condition)} then {e.key_sql}" for e in spec.exclusions)
     described = {m.measure: m.column.label.ru.lower() for m in spec.metrics if m.per is None}
-    described |= {"full_sales": "продажи, где себестоимость известна", "full_margin": "маржа, где себестоимость известна"}
+    described |= {
+        "full_sales": "продажи, где себестоимость известна",
+        "full_margin": "маржа, где себестоимость известна",
+    }
     return [
-        ("excluded_by", rule, "правило, по которому обращение не вошло; пусто — вошло"),
-        ("is_included", f"({rule}) is null", "входит в отчёт"),
+        ("excluded_by", f"case {cases} end", "правило, по которому обращение не вошло; пусто — вошло"),
         *(
-            (m.key, f"coalesce({at_now(m.sql)}, false)" if m.kind == "flag" else m.sql, f"{described[m.key]} (на сейчас)")
+            (
+                m.key,
+                f"coalesce({at_now(m.sql)}, false)" if m.kind == "flag" else m.sql,
+                f"{described[m.key]} (на сейчас)",
+            )
             for m in spec.measures
             if m.key != spec.counts
         ),
@@ -91,8 +92,12 @@ def _flags(spec: ReportSpec, directory: Directory) -> list[tuple[str, str, str]]
 
 def _function(spec: ReportSpec, timezone: str) -> list[str]:
     name = "analytics.inquiries_report"
-    metrics = [(m.key, "bigint" if m.column.unit == "count" else "numeric", _figure(spec, m)) for m in spec.metrics]
-    returned = ", ".join(["level int", *(f"{d} text" for d in _LEVELS), *(f"{key} {kind}" for key, kind, _ in metrics)])
+    metrics = [
+        (m.key, "bigint" if m.column.unit == "count" else "numeric", _figure(spec, m)) for m in spec.metrics
+    ]
+    returned = ", ".join(
+        ["level int", *(f"{d} text" for d in _LEVELS), *(f"{key} {kind}" for key, kind, _ in metrics)]
+    )
     figures = ",\n    ".join(text for _, _, text in metrics)
     levels = ", ".join(f"v.{d}" for d in _LEVELS)
     body = (
@@ -109,8 +114,10 @@ def _function(spec: ReportSpec, timezone: str) -> list[str]:
     said = "Отчёт «Обращения клиентов в автосервис» на сейчас: level 3 — строки, 2 и 1 — промежуточные итоги, 0 — итог"
     return [
         f"drop function if exists {signature}",
-        (f"create function {name}(first_day date, last_day date, zone text default {_literal(timezone)})\n"
-        f"returns table ({returned})\nlanguage sql stable parallel safe as $report$\n{body}\n$report$"),
+        (
+            f"create function {name}(first_day date, last_day date, zone text default {_literal(timezone)})\n"
+            f"returns table ({returned})\nlanguage sql stable parallel safe as $report$\n{body}\n$report$"
+        ),
         _comment("function", signature, said),
     ]
 
@@ -134,15 +141,26 @@ def _literal(value: object) -> str:
     return sql.Literal(value).as_string(None)
 
 
-def _put_in(text: str, literals: Mapping[str, str]) -> str:
-    for name, literal in literals.items():
-        text = text.replace(f"%({name})s", literal)
-    return text
-
-
 def _comment(kind: str, name: str, text: str) -> str:
     return f"comment on {kind} {name} is {_literal(text)}"
 
+
+_VALID_REASONS = """(
+            select r.valid from (
+                select '-infinity'::timestamptz as since, '' as version, {defaults}::text[] as valid
+                union all
+                select coalesce((p.data ->> 'valid_from')::timestamptz, 'epoch'), p.data ->> 'version',
+                    array(select json_array_elements_text(p.data -> 'body' -> 'valid_reasons'))
+                from (
+                    select distinct on (f.data ->> 'version') f.data from {schema}.fact f
+                    where f.group_id is null and f.type = 'rule.published' and not f.dead
+                    order by f.data ->> 'version', f."time" desc, f.id desc
+                ) p
+                where json_typeof(p.data -> 'body' -> 'valid_reasons') = 'array'
+            ) r
+            where r.since <= i.opened_at order by r.since desc, r.version collate "C" desc limit 1
+        )"""
+"""The valid reasons by the rule in force on the inquiry's date: what ``Directory.rules_at`` says, in SQL."""
 
 _GRANT = """
 do $$

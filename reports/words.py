@@ -52,7 +52,10 @@ def settings_words(report: Report, directory: Directory) -> list[tuple[str, str]
         (pick("Данные на", "As of"), formats.moment(report.as_of, p.zone)),
         (pick("Известно на", "As known at"), formats.moment(p.known_at, p.zone) if p.known_at else NOW[lang]),
         (pick("Часовой пояс", "Time zone"), zone),
-        (pick("Группировка", "Grouping"), " → ".join(REPORTS[report.name].dimension(d).label[lang] for d in p.levels) or "—"),
+        (
+            pick("Группировка", "Grouping"),
+            " → ".join(REPORTS[report.name].dimension(d).label[lang] for d in p.levels) or "—",
+        ),
         (pick("Отбор", "Filters"), "; ".join(filter_words(p, directory, report.name)) or "—"),
         (pick("Правила", "Rules"), report.rules),
     ]

@@ -17,7 +17,9 @@ from projector.readmodel.history import node_key
 from tests.reports.world import World, msk
 
 
-def said(fact: Fact, at: str, *, received: str | None = None, source: str = "/native/crm", n: str = "") -> Event:
+def said(
+    fact: Fact, at: str, *, received: str | None = None, source: str = "/native/crm", n: str = ""
+) -> Event:
     """An event at a Moscow wall-clock moment; ``received`` defaults to the same moment."""
     time: datetime = msk(at)
     native = (fact.model_dump_json(), at, n)
@@ -44,25 +46,28 @@ class Build:
             await conn.execute(f'delete from {schema}."{table}"')
         for number, group in enumerate(_components(self.events), 1):
             for offset, event in enumerate(group):
-                await self._store(event, number, offset)
+                await store(self.world, event, number, offset)
             for node in {node_key(r) for e in group for r in e.refs}:
                 await conn.execute(f"insert into {schema}.ref values (%s, %s)", (node, number))
             for rows in fold_group(group, self.world.directory).values():
                 for row in rows:
                     await self.world._insert(row, number)
 
-    async def _store(self, event: Event, group: int, offset: int) -> None:
-        values: dict[str, Any] = {
-            "id": event.id, "type": event.type, "version": event.version, "source": event.source, "time": event.time,
-            "time_basis": event.time_basis, "received": event.received, "revision": event.revision,
-            "subject": event.subject, "partitionkey": event.partitionkey, "refs": list(event.refs),
-            "data": event.data.model_dump_json(), "carrier": event.id, "partition": 0, "offset": offset,
-            "group_id": group,
-        }  # fmt: skip
-        names = ", ".join(f'"{name}"' for name in values)
-        await self.world.conn.execute(
-            f"insert into {self.world.schema}.fact ({names}) values ({', '.join(['%s'] * len(values))})", list(values.values())
-        )
+
+async def store(world: World, event: Event, group: int | None, offset: int) -> None:
+    """One row of the table ``fact``."""
+    values: dict[str, Any] = {
+        "id": event.id, "type": event.type, "version": event.version, "source": event.source, "time": event.time,
+        "time_basis": event.time_basis, "received": event.received, "revision": event.revision,
+        "subject": event.subject, "partitionkey": event.partitionkey, "refs": list(event.refs),
+        "data": event.data.model_dump_json(), "carrier": event.id, "partition": 0, "offset": offset,
+        "group_id": group,
+    }  # fmt: skip
+    names = ", ".join(f'"{name}"' for name in values)
+    holders = ", ".join(["%s"] * len(values))
+    await world.conn.execute(
+        f"insert into {world.schema}.fact ({names}) values ({holders})".encode(), list(values.values())
+    )
 
 
 def _components(events: Iterable[Event]) -> list[list[Event]]:

@@ -47,7 +47,11 @@ def _inquiry(random: Random, client: UUID) -> InquiryRow:
     if random.random() < 0.6:
         slot = opened + timedelta(days=random.randrange(1, 12))
         zone = str(over["office_zone"])
-        over |= {"booked_at": opened + timedelta(minutes=5), "slot_at": slot, "slot_day_end": day_end(slot, zone)}
+        over |= {
+            "booked_at": opened + timedelta(minutes=5),
+            "slot_at": slot,
+            "slot_day_end": day_end(slot, zone),
+        }
         if random.random() < 0.2:
             over["booking_cancelled_at"] = slot - timedelta(hours=3)
     if random.random() < 0.4:
@@ -56,7 +60,9 @@ def _inquiry(random: Random, client: UUID) -> InquiryRow:
             paid = Decimal(random.randrange(100_000, 2_000_000)) / 100
             incomplete = random.random() < 0.2
             over |= {
-                "receipts": 1, "sales": paid, "margin": Decimal(0) if incomplete else paid / 4,
+                "receipts": 1,
+                "sales": paid,
+                "margin": Decimal(0) if incomplete else paid / 4,
                 "margin_incomplete": incomplete,
             }
     return inquiry(opened, **over)

@@ -6,7 +6,7 @@ import pytest
 from reports import formats
 
 
-def test_numbers_ru_and_en():
+def test_numbers_ru_and_en() -> None:
     assert formats.money(Decimal(912480)) == "912\u00a0480,00\u00a0₽"
     assert formats.money(Decimal("-1234.565")) == "\u22121\u00a0234,57\u00a0₽"
     assert formats.money(Decimal("1234.5"), "en") == "₽1,234.50"
@@ -21,21 +21,38 @@ def test_numbers_ru_and_en():
 
 
 @pytest.mark.parametrize(
-    ("n", "text"), [(1, "1 звонок"), (2, "2 звонка"), (5, "5 звонков"), (11, "11 звонков"), (21, "21 звонок"), (112, "112 звонков"), (0, "0 звонков")]
+    ("n", "text"),
+    [
+        (1, "1 звонок"),
+        (2, "2 звонка"),
+        (5, "5 звонков"),
+        (11, "11 звонков"),
+        (21, "21 звонок"),
+        (112, "112 звонков"),
+        (0, "0 звонков"),
+    ],
 )
-def test_plurals(n: int, text: str):
+def test_plurals(n: int, text: str) -> None:
     assert formats.counted(n, "звонок", "звонка", "звонков") == text
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0:00"), (185, "3:05"), (3599, "59:59"), (3900, "1\u00a0ч 05\u00a0мин"), (183_600, "2\u00a0дн 3\u00a0ч"), (None, "—"), (-5, "\u22120:05")],
+    [
+        (0, "0:00"),
+        (185, "3:05"),
+        (3599, "59:59"),
+        (3900, "1\u00a0ч 05\u00a0мин"),
+        (183_600, "2\u00a0дн 3\u00a0ч"),
+        (None, "—"),
+        (-5, "\u22120:05"),
+    ],
 )
-def test_durations(seconds: int | None, text: str):
+def test_durations(seconds: int | None, text: str) -> None:
     assert formats.duration(seconds) == text
 
 
-def test_phones():
+def test_phones() -> None:
     assert formats.phone("+79031234567") == "+7 903 123-45-67"
     assert formats.phone("+79031234567", masked=True) == "+7 903 ···-··-67"
     assert formats.phone("101") == "101"
@@ -46,7 +63,7 @@ def test_phones():
     assert masked.count("·") >= 4
 
 
-def test_dates():
+def test_dates() -> None:
     moment = datetime(2026, 3, 31, 21, 30, tzinfo=UTC)
     assert formats.moment(moment, "Europe/Moscow") == "01.04.2026 00:30"
     assert formats.moment(moment, "Europe/Moscow", year=False) == "01.04 00:30"

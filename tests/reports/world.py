@@ -20,7 +20,7 @@ from reports.context import Context
 from reports.engine import run
 from reports.overlay import stored
 from reports.params import parse
-from reports.result import Group, Report
+from reports.result import Group, Params, Report
 
 SCHEMA = "build_0001"
 MOSCOW = ZoneInfo("Europe/Moscow")
@@ -41,11 +41,18 @@ def directory() -> Directory:
     """Two operators, one extension that two of them hold, one office in another zone."""
     base = Directory.build([])
     people = [
-        EmployeeChanged(employee_id="ivan", name="Иван Ёлкин", team="call_centre", extensions=(Extension(ext="201"),)),
-        EmployeeChanged(employee_id="anna", name="Анна К.", team="call_centre", extensions=(Extension(ext="201"),)),
+        EmployeeChanged(
+            employee_id="ivan", name="Иван Ёлкин", team="call_centre", extensions=(Extension(ext="201"),)
+        ),
+        EmployeeChanged(
+            employee_id="anna", name="Анна К.", team="call_centre", extensions=(Extension(ext="201"),)
+        ),
     ]
     office = DictionaryChanged(
-        dictionary="office", item="ekb", label="Екатеринбург", label_en="Yekaterinburg",
+        dictionary="office",
+        item="ekb",
+        label="Екатеринбург",
+        label_en="Yekaterinburg",
         attrs={"timezone": "Asia/Yekaterinburg"},
     )
     return replace(
@@ -79,16 +86,26 @@ def inquiry(opened: str | datetime = "2026-03-10 10:00", **over: Any) -> Inquiry
     return InquiryRow(**(values | over))
 
 
-def sale(of: InquiryRow, sold: str | None, lines: list[tuple[str, str, str | None]], key: str = "r1") -> list[Row]:
+def sale(
+    of: InquiryRow, sold: str | None, lines: list[tuple[str, str, str | None]], key: str = "r1"
+) -> list[Row]:
     """A receipt of an inquiry: lines are (moment, amount, margin); negative amounts are refunds."""
     sale_id = row_id("sale", key)
     rows: list[Row] = []
     for n, (at, amount, margin) in enumerate(lines):
         rows.append(
             SaleLineRow(
-                row_id("line", key, str(n)), sale_id, of.client_id, msk(at),
-                "refund" if amount.startswith("-") else "work", None, Decimal(1), Decimal(amount), None,
-                None if margin is None else Decimal(margin), (),
+                row_id("line", key, str(n)),
+                sale_id,
+                of.client_id,
+                msk(at),
+                "refund" if amount.startswith("-") else "work",
+                None,
+                Decimal(1),
+                Decimal(amount),
+                None,
+                None if margin is None else Decimal(margin),
+                (),
             )
         )
     total = sum((Decimal(a) for _, a, _ in lines), Decimal(0))
@@ -97,9 +114,21 @@ def sale(of: InquiryRow, sold: str | None, lines: list[tuple[str, str, str | Non
     rows.insert(
         0,
         SaleRow(
-            sale_id, key, of.client_id, of.inquiry_id, None, None, "receipt", msk(sold) if sold else None, total, margins,
-            any(m is None for _, _, m in lines), -sum((a for _, a in refunds), Decimal(0)),
-            msk(refunds[-1][0]) if refunds else None, None, (),
+            sale_id,
+            key,
+            of.client_id,
+            of.inquiry_id,
+            None,
+            None,
+            "receipt",
+            msk(sold) if sold else None,
+            total,
+            margins,
+            any(m is None for _, _, m in lines),
+            -sum((a for _, a in refunds), Decimal(0)),
+            msk(refunds[-1][0]) if refunds else None,
+            None,
+            (),
         ),
     )
     return rows
@@ -111,7 +140,7 @@ class World:
 
     conn: AsyncConnection[Any]
     directory: Directory = field(default_factory=directory)
-    now: datetime = msk("2026-06-01 12:00")
+    now: datetime = field(default_factory=lambda: msk("2026-06-01 12:00"))
     schema: str = SCHEMA
 
     async def add(self, *rows: Row, group: int = 1) -> None:
@@ -119,7 +148,17 @@ class World:
         for row in rows:
             await self._insert(row, group)
             if isinstance(row, InquiryRow):
-                client = ClientRow(row.client_id, "known", None, "Пётр", ("+79031234567",), (), row.opened_at, row.opened_at, ())
+                client = ClientRow(
+                    row.client_id,
+                    "known",
+                    None,
+                    "Пётр",
+                    ("+79031234567",),
+                    (),
+                    row.opened_at,
+                    row.opened_at,
+                    (),
+                )
                 await self._insert(client, group)
 
     async def _insert(self, row: Row, group: int) -> None:
@@ -140,7 +179,7 @@ class World:
         """Run the report for a period of local days; ``asked`` are URL parameters."""
         return await run(self.conn, self.params(first, last, **asked), self.context)
 
-    def params(self, first: str = "2026-03-01", last: str = "2026-03-31", **asked: str):
+    def params(self, first: str = "2026-03-01", last: str = "2026-03-31", **asked: str) -> Params:
         pairs = [("from", first), ("to", last), *asked.items()]
         return parse(pairs, now=self.now)
 
