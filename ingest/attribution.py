@@ -22,6 +22,7 @@ COOKIES: Final[dict[str, str]] = {
     "_fbc": "fbc",
 }
 
+_HALF_ESCAPED: Final = re.compile(r"(\||%7C)amp;", re.IGNORECASE)
 _BARS: Final = re.compile(r"\|+(?:amp;)?|&(?:amp;)?")
 
 
@@ -66,7 +67,8 @@ def utm_in_url(url: str | None) -> dict[str, str]:
 def cookie_pairs(header: str | None) -> dict[str, str]:
     """A cookie string ``a=b; c=d`` as pairs."""
     out: dict[str, str] = {}
-    for pair in (header or "").split(";"):
+    # «&amp;» cut in half, as Tilda sends its bars: its semicolon parts no cookies.
+    for pair in _HALF_ESCAPED.sub(r"\1", header or "").split(";"):
         name, _, value = pair.strip().partition("=")
         if name and value:
             out.setdefault(name, value)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from domain.phones import normalise
 from ingest.reading import NAME, TEXT, clipped, email, joined, key, text
-from ingest.redaction import is_secret_name
+from ingest.redaction import STARS, is_secret_name
 from ingest.sources import SourceConfig
 
 _SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
@@ -85,7 +85,7 @@ def read(fields: Iterable[tuple[str, Any]], source: SourceConfig) -> Filled:
     secrets = source.secrets()
     for name, value in fields:
         said = joined(value)
-        if said is None or is_secret_name(name) or said in secrets:
+        if said is None or is_secret_name(name) or said in secrets or said == STARS:
             continue
         role = role_of(name)
         if role is None or role in roles:

@@ -10,7 +10,7 @@ import re
 import types
 from collections.abc import Callable
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
@@ -30,6 +30,8 @@ _YES: Final = frozenset({"да", "yes", "true", "истина", "on", "y", "1"})
 _NO: Final = frozenset({"нет", "no", "false", "ложь", "off", "n", "0"})
 _SPACES: Final = re.compile(r"[\s\u00a0\u2007\u2009\u202f'’]+")
 _NUMBER: Final = re.compile(r"[+-]?\d{1,30}(?:[.,]\d{1,30})?")
+_NO_NUMBER: Final = "not a number"  # no model takes it
+_TOO_MUCH: Final = Decimal(10) ** 15
 _RUSSIAN_DATE: Final = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?:[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?")
 
 
@@ -138,19 +140,16 @@ def _phone(value: Any, source: SourceConfig) -> Any:
 
 
 def _number(value: Any, _: SourceConfig) -> Any:
-    if isinstance(value, float):
-        return str(value)  # as written in the JSON, not as the nearest binary fraction
-    if not isinstance(value, str):
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
         return value
-    plain = re.sub(r"(?i)(?:руб\.?|р\.?|₽|rub)$", "", _SPACES.sub("", value))
-    if "," in plain and "." in plain:
-        return value
-    if not _NUMBER.fullmatch(plain):
-        return value
-    try:
-        return Decimal(plain.replace(",", "."))
-    except InvalidOperation:
-        return value
+    if isinstance(value, str):
+        plain = re.sub(r"(?i)(?:руб\.?|р\.?|₽|rub)$", "", _SPACES.sub("", value))
+        if not _NUMBER.fullmatch(plain):
+            return _NO_NUMBER  # 1,000.00 and 1.000,00 too: nobody knows
+        number = Decimal(plain.replace(",", "."))
+    else:
+        number = Decimal(str(value))  # as written in the JSON, not as the nearest binary fraction
+    return number if abs(number) < _TOO_MUCH else _NO_NUMBER
 
 
 def _flag(value: Any, _: SourceConfig) -> Any:

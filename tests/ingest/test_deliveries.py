@@ -2,7 +2,7 @@
 
 A case: ``delivery`` (``query``, ``form``, ``json`` or ``body``, ``headers``, ``method``), optionally ``source`` and
 ``received``; then what it means: ``facts`` (type, time, the part of the data that matters), ``probe``, or ``kept`` (a part
-of the reason); ``answer`` (status, body). ``same_ids_as`` names a case whose facts have the same ids.
+of the reason); ``answer`` (status, body) or, of the native contract, ``results``. ``same_ids_as`` names a case whose facts have the same ids.
 """
 
 import json
@@ -43,7 +43,10 @@ def test_delivery(provider, case):
     else:
         assert translation.probe == case.get("probe", False)
     answer = case.get("answer")
-    if answer is not None:
+    if "results" in case:
+        results = json.loads(translation.answer.body)["results"]
+        assert [{k: r.get(k) for k in w} for r, w in zip(results, case["results"], strict=True)] == case["results"]
+    elif answer is not None:
         assert translation.answer.status == answer.get("status", 200)
         body = translation.answer.body.decode()
         assert (json.loads(body) if not isinstance(answer["body"], str) else body) == answer["body"]

@@ -1,0 +1,155 @@
+"""The decoders: nested forms, JSON, compression, charsets, multipart, and their limits."""
+
+import gzip
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.decoding import TooLarge, clean_text, decompress, nest, parse_json, parse_pairs, split_key
+from ingest.limits import DEFAULT_LIMITS, Limits, Unreadable
+from ingest.multipart import parse_multipart
+from tests.ingest.support import delivery
+
+L = DEFAULT_LIMITS
+
+
+@pytest.mark.parametrize(
+    ("pairs", "nested"),
+    [
+        ([("a", "1")], {"a": "1"}),
+        ([("a[b][c]", "1"), ("a[b][d]", "2")], {"a": {"b": {"c": "1", "d": "2"}}}),
+        ([("p[0][n]", "x"), ("p[1][n]", "y")], {"p": [{"n": "x"}, {"n": "y"}]}),
+        ([("p[1][n]", "y"), ("p[0][n]", "x")], {"p": [{"n": "x"}, {"n": "y"}]}),
+        ([("p[57][n]", "x")], {"p": {"57": {"n": "x"}}}),
+        ([("a[]", "1"), ("a[]", "2")], {"a": ["1", "2"]}),
+        ([("a", "1"), ("a", "2")], {"a": ["1", "2"]}),
+        ([("a", "1"), ("a[b]", "2")], {"a": {"": "1", "b": "2"}}),
+        ([("a[b]", "2"), ("a", "1")], {"a": {"": "1", "b": "2"}}),
+        ([("a[b", "1"), ("[x]", "2"), ("a]", "3"), ("a[b]c", "4")], {"a[b": "1", "[x]": "2", "a]": "3", "a[b]c": "4"}),
+        ([("p[999999999999]", "1")], {"p": {"999999999999": "1"}}),
+    ],
+)
+def test_php_brackets(pairs, nested):
+    assert nest(pairs, L) == nested
+
+
+def test_raw_and_percent_encoded_brackets_are_the_same():
+    raw = delivery("tilda", body=b"payment[products][0][name]=x", headers={"content-type": "application/x-www-form-urlencoded"})
+    encoded = delivery("tilda", body=b"payment%5Bproducts%5D%5B0%5D%5Bname%5D=x")
+    assert raw.fields == encoded.fields == {"payment": {"products": [{"name": "x"}]}}
+
+
+def test_limits_of_forms():
+    tight = Limits(max_fields=3, max_depth=3, max_key=10)
+    with pytest.raises(Unreadable, match="too many"):
+        parse_pairs("a=1&b=2&c=3&d=4", None, tight)
+    with pytest.raises(Unreadable, match="deeply"):
+        nest([("a[b][c][d]", "1")], tight)
+    with pytest.raises(Unreadable, match="too long"):
+        nest([("a" * 11, "1")], tight)
+    assert nest([("a[b][c]", "1")], tight) == {"a": {"b": {"c": "1"}}}
+
+
+def test_limits_of_json():
+    tight = Limits(max_fields=1, max_depth=3)
+    with pytest.raises(Unreadable, match="deeply"):
+        parse_json(b"[[[[1]]]]", None, tight)
+    with pytest.raises(Unreadable, match="too many"):
+        parse_json(b"[1,2,3,4,5,6,7,8,9,10,11]", None, tight)
+    with pytest.raises(Unreadable, match="not JSON"):
+        parse_json(b"[" * 100_000, None, L)
+
+
+def test_json_in_other_charsets_and_with_a_mark():
+    assert parse_json(b'\xef\xbb\xbf {"a": 1}', None, L) == {"a": 1}
+    assert parse_json('{"a": "Да"}'.encode("cp1251"), "cp1251", L) == {"a": "Да"}
+    assert parse_json('{"a": "Да"}'.encode("utf-16"), "utf-16", L) == {"a": "Да"}
+    assert parse_json(b'{"a": "x\\u0000y"}', None, L) == {"a": "xy"}
+
+
+def test_json_is_tried_whatever_the_header_says():
+    assert delivery("jivo", body=b' {"a": 1}', headers={"content-type": "application/x-www-form-urlencoded"}).value == {"a": 1}
+    assert delivery("jivo", body=b"{a=1&b=2", headers={"content-type": "application/x-www-form-urlencoded"}).value == {"{a": "1", "b": "2"}
+    with pytest.raises(Unreadable):
+        _ = delivery("jivo", body=b"{a", headers={"content-type": "application/json"}).value
+    assert delivery("jivo", body=b"hello").body_kind == "text"
+
+
+def test_compression():
+    assert decompress(gzip.compress(b"x" * 10), "gzip", 10) == b"x" * 10
+    assert decompress(zlib.compress(b"x"), "deflate", 10) == b"x"
+    raw = zlib.compressobj(wbits=-15)
+    assert decompress(raw.compress(b"x") + raw.flush(), "deflate", 10) == b"x"
+    assert decompress(gzip.compress(gzip.compress(b"x")), "gzip, gzip", 100) == b"x"
+    assert decompress(b"x", "identity", 10) == b"x"
+    with pytest.raises(TooLarge):
+        decompress(gzip.compress(b"\0" * 50_000_000), "gzip", 1_000_000)
+    for body, encoding in ((b"x", "gzip"), (gzip.compress(b"abc")[:-9], "gzip"), (b"x", "br"), (b"", "deflate")):
+        with pytest.raises(Unreadable):
+            decompress(body, encoding, 10)
+
+
+def test_multipart():
+    body = (
+        b'preamble\r\n--B\r\nContent-Disposition: form-data; name="a[b]"\r\n\r\none\r\n'
+        b'--B\r\nContent-Disposition: form-data; filename="f.txt"; name="file"\r\n\r\nsecret content\r\n'
+        b"--B\r\nX: y\r\n\r\nno name\r\n--B--\r\nepilogue"
+    )
+    kind = 'multipart/form-data; boundary="B"'
+    assert parse_multipart(body, kind, None, L) == [("a[b]", "one"), ("file", "f.txt")]
+    for broken, header in ((body, "multipart/form-data"), (b"nothing", kind)):
+        with pytest.raises(Unreadable):
+            parse_multipart(broken, header, None, L)
+    with pytest.raises(Unreadable, match="too many"):
+        parse_multipart(b"--B\r\n" * 5, kind, None, Limits(max_fields=3))
+
+
+@given(st.binary(max_size=300), st.sampled_from(["", "gzip", "deflate", "gzip, deflate", "br"]))
+def test_any_bytes_decompress_or_are_unreadable(body, encoding):
+    try:
+        assert len(decompress(body, encoding, 1000)) <= 1000
+    except (Unreadable, TooLarge):
+        return
+
+
+@given(st.lists(st.tuples(st.text(alphabet="ab[]01", max_size=12), st.text(max_size=3)), max_size=20))
+def test_any_pairs_nest_and_no_value_is_lost(pairs):
+    def values(node):
+        if isinstance(node, dict):
+            return [v for item in node.values() for v in values(item)]
+        if isinstance(node, list):
+            return [v for item in node for v in values(item)]
+        return [node]
+
+    assert sorted(values(nest(pairs, L))) == sorted(v for _, v in pairs)
+
+
+@given(st.text(max_size=30))
+def test_split_key_keeps_everything(key):
+    parts = split_key(key)
+    assert parts == [key] or key == parts[0] + "".join(f"[{p}]" for p in parts[1:])
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=()), max_size=30))
+def test_clean_text_can_be_stored(text):
+    cleaned = clean_text(text)
+    assert "\x00" not in cleaned
+    cleaned.encode()
+
+
+CONTENT_TYPES = [
+    "", "application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b", "text/plain",
+    "application/x-www-form-urlencoded; charset=windows-1251", "application/json; charset=utf-16", "multipart/form-data",
+]
+
+
+@given(st.binary(max_size=200), st.sampled_from(CONTENT_TYPES), st.text(max_size=60))
+def test_any_delivery_decodes_or_is_unreadable(body, content_type, query):
+    one = delivery("form", body=body, query=query, headers={"content-type": content_type})
+    try:
+        fields = one.fields
+    except Unreadable:
+        return
+    assert isinstance(fields, dict)

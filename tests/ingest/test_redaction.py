@@ -1,0 +1,113 @@
+"""Secrets never reach the evidence, whatever way they came; what remains translates to the same facts."""
+
+import json
+from base64 import b64encode
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest import redaction
+from ingest.adapters.registry import adapters
+from ingest.translate import evidence_of, translate
+from tests.ingest.support import KEY, SECRET, cases, delivery, delivery_of, source
+
+
+def evidence(one):
+    return evidence_of(one, adapters()[one.source.provider])
+
+
+def all_bytes(e):
+    return json.dumps([e.path, e.query, e.headers]).encode() + e.body
+
+
+def test_path():
+    e = evidence(delivery("sipuni", query="event=1"))
+    assert e.path == "/in/main/***"
+    assert SECRET.encode() not in all_bytes(e)
+
+
+def test_a_wrong_or_odd_path_keeps_nothing_behind_the_name():
+    assert redaction.path("/in/main/a/b/c", source("form")) == "/in/main/***"
+    assert redaction.path("/v1/events", source("native")) == "/v1/events"
+
+
+def test_headers():
+    one = delivery(
+        "native",
+        value={},
+        headers={
+            "Authorization": "Basic " + b64encode(f"u:{SECRET}".encode()).decode(),
+            "X-Api-Key": SECRET,
+            "User-Agent": f"agent {SECRET}",
+            "Cookie": "session=1",
+            "X-Forwarded-For": "203.0.113.5",
+            "webhook-id": "msg_1",
+        },
+    )
+    assert dict(evidence(one).headers) == {
+        "content-type": "application/json",
+        "user-agent": "agent ***",
+        "webhook-id": "msg_1",
+        "authorization": "***",
+        "x-api-key": "***",
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "sent"),
+    [
+        ({"key_in": "query", "key_name": "k"}, {"query": f"a=1&k={SECRET}&b=2"}),
+        ({"key_in": "header", "key_name": "Token2"}, {"headers": {"Token2": SECRET}}),
+        ({"key_in": "body", "key_name": "k", "key_value": "abc"}, {"form": {"a": "1", "k": "abc"}}),
+        ({"key_in": "body", "key_name": "k", "key_value": "abc"}, {"value": {"a": "1", "k": "abc"}}),
+        ({}, {"query": {"token": "visible-elsewhere"}}),
+        ({}, {"form": {"crm_token": "visible-elsewhere", "x": "1"}}),
+        ({}, {"value": {"api_key": "visible-elsewhere", "x": {"password": 'p"q'}}}),
+        ({}, {"body": f"left {quote(SECRET)} right".encode()}),
+    ],
+)
+def test_keys_elsewhere(options, sent):
+    e = evidence(delivery("form", config=source("form", options=options), **sent))
+    raw = all_bytes(e)
+    for secret in (SECRET, "visible-elsewhere", '"abc"', "=abc", 'p\\"q'):
+        assert secret.encode() not in raw
+    assert b"***" in raw
+
+
+def test_redaction_does_not_change_what_is_meant():
+    for provider, case in cases():
+        one = delivery_of(provider, case)
+        adapter = adapters()[provider]
+        first = translate(one, adapter, KEY)
+        e = evidence(one)
+        again = type(one)(
+            method=e.method, path=e.path, query=e.query, headers=dict(e.headers), body=e.body,
+            received=one.received, source=one.source,
+        )
+        second = translate(again, adapter, KEY)
+        assert [x.id for x in second.events] == [x.id for x in first.events]
+        assert [x.data for x in second.events] == [x.data for x in first.events]
+
+
+def test_other_data_is_verbatim():
+    body = "Name=Пётр&monkey=1&tokens=2&хэш=3".encode()
+    e = evidence(delivery("tilda", body=body, query="a=b&hashtag=2"))
+    assert (e.body, e.query) == (body, "a=b&hashtag=2")
+
+
+def test_the_id_tells_deliveries_apart():
+    from tests.ingest.support import later
+
+    one = delivery("form", form={"a": "1"})
+    assert evidence(one) == evidence(one)
+    assert evidence(one).delivery_id != evidence(later(one, 1)).delivery_id
+
+
+@given(st.binary(max_size=200), st.text(max_size=50), st.text(max_size=40))
+def test_the_secret_is_never_left(body, query, header):
+    one = delivery(
+        "form", body=body + SECRET.encode() + body, query=query + SECRET + query, headers={"user-agent": header + SECRET}
+    )
+    assert SECRET.encode() not in all_bytes(evidence(one))
