@@ -91,8 +91,10 @@ def _prepared(path: Path, *, create: bool, last_try: bool) -> bool:
 
 
 def _check(connection: sqlite3.Connection, path: Path, *, create: bool) -> None:
-    application = connection.execute("pragma application_id").fetchone()[0]
-    tables = connection.execute("select count(*) from sqlite_master").fetchone()[0]
+    # In one glance: another process may be making the schema right now.
+    application, tables = connection.execute(
+        "select application_id, (select count(*) from sqlite_master) from pragma_application_id"
+    ).fetchone()
     if application != APPLICATION_ID and tables:
         raise LogRefused(f"{path} is a SQLite file of another program, not an event log")
     version = connection.execute("pragma user_version").fetchone()[0]

@@ -36,7 +36,7 @@ def topic_config(settings: KafkaSettings) -> dict[str, str]:
 
 
 async def create_topic(settings: KafkaSettings, *, partitions: int, replication: int) -> None:
-    """Make the topic.
+    """Make the topic; returns when it can be used.
 
     Raises:
         LogRefused: it is there already, or Kafka does not want to make it so (too few brokers, no permission).
@@ -45,6 +45,20 @@ async def create_topic(settings: KafkaSettings, *, partitions: int, replication:
     topic = NewTopic(settings.topic, partitions, replication, topic_configs=topic_config(settings))
     async with _admin(settings) as admin:
         answer = (await admin.create_topics([topic])).to_object()
+        _refuse_errors(answer, settings)
+        while not await _sees(admin, settings.topic):  # noqa: ASYNC110 - Kafka tells nobody
+            await asyncio.sleep(0.05)
+
+
+async def _sees(admin: AIOKafkaAdminClient, name: str) -> bool:
+    """Whether the broker that answers knows the topic with all its leaders: it hears of a new one a moment later."""
+    for entry in await admin.describe_topics():
+        if entry["topic"] == name:
+            return all(partition["leader"] >= 0 for partition in entry["partitions"])
+    return False
+
+
+def _refuse_errors(answer: Mapping[str, Any], settings: KafkaSettings) -> None:
     for entry in answer["topic_errors"]:
         error = for_code(entry["error_code"])
         if error is TopicAlreadyExistsError:

@@ -83,23 +83,10 @@ class Reader:
         if cursor is None:
             cursor = self._cursors[key] = _Cursor(self._settings, partition)
         self._cursors.move_to_end(key)
-        await self._close_unused()
-        deadline = time.monotonic() + max_wait_s
+        cursor.users += 1
         try:
             async with cursor.lock:
-                found = await cursor.read(offset, max_records, max_wait_s)
-                if found:
-                    return found
-                # Nothing came in time. Is there nothing, or is Kafka slow, or is the place wrong?
-                first, following = (await self.bounds([partition]))[partition]
-                if not first <= offset <= following:
-                    raise PositionLost(partition, offset, first, following)
-                if offset == following:
-                    return await cursor.read(offset, max_records, max(0.0, deadline - time.monotonic()))
-                found = await cursor.read(offset, max_records, self._settings.connect_timeout_s)
-                if found:
-                    return found
-                raise LogUnavailable(f"Kafka does not give partition {partition} from offset {offset}")
+                return await self._read(cursor, partition, offset, max_records, max_wait_s)
         except OffsetOutOfRangeError as error:
             first, following = (await self.bounds([partition]))[partition]
             raise PositionLost(partition, offset, first, following) from error
@@ -107,6 +94,27 @@ class Reader:
             raise RecordCorrupt(partition, offset, repr(error)) from error
         except (KafkaError, OSError) as error:
             raise LogUnavailable(f"Kafka at {self._settings.bootstrap} does not answer: {error!r}") from error
+        finally:
+            cursor.users -= 1
+            await self._close_unused()
+
+    async def _read(
+        self, cursor: _Cursor, partition: int, offset: int, max_records: int, max_wait_s: float
+    ) -> list[StoredRecord]:
+        deadline = time.monotonic() + max_wait_s
+        found = await cursor.read(offset, max_records, max_wait_s)
+        if found:
+            return found
+        # Nothing came in time. Is there nothing, or is Kafka slow, or is the place wrong?
+        first, following = (await self.bounds([partition]))[partition]
+        if not first <= offset <= following:
+            raise PositionLost(partition, offset, first, following)
+        if offset == following:
+            return await cursor.read(offset, max_records, max(0.0, deadline - time.monotonic()))
+        found = await cursor.read(offset, max_records, self._settings.connect_timeout_s)
+        if found:
+            return found
+        raise LogUnavailable(f"Kafka does not give partition {partition} from offset {offset}")
 
     async def close(self) -> None:
         """Stop all consumers; takes 4 s at most."""
@@ -119,9 +127,9 @@ class Reader:
         await asyncio.gather(*closing)
 
     async def _close_unused(self) -> None:
-        for key in list(self._cursors)[:-_KEPT]:
-            if not self._cursors[key].lock.locked():
-                await self._cursors.pop(key).close()
+        unused = [key for key in list(self._cursors)[:-_KEPT] if not self._cursors[key].users]
+        for cursor in [self._cursors.pop(key) for key in unused]:
+            await cursor.close()
 
     async def _asker(self) -> AIOKafkaConsumer:
         async with self._asking_lock:
@@ -141,6 +149,7 @@ class _Cursor:
 
     def __init__(self, settings: KafkaSettings, partition: int) -> None:
         self.lock = asyncio.Lock()
+        self.users = 0  # who has it or waits for it: it must not be closed then
         self._settings = settings
         self._place = TopicPartition(settings.topic, partition)
         self._consumer: AIOKafkaConsumer | None = None

@@ -25,6 +25,7 @@ from eventlog.contract import (
     PositionLost,
     Record,
     RecordCorrupt,
+    StoredRecord,
 )
 from eventlog.kafka import KafkaLog, KafkaSettings
 from eventlog.kafka.admin import check_topic, create_topic
@@ -158,9 +159,11 @@ async def test_two_members_share_the_partitions_and_hand_them_over(kafka_bootstr
 async def test_a_rebalance_waits_until_the_caller_polls_again(kafka_bootstrap: str) -> None:
     async with await new_log(kafka_bootstrap, partitions=2) as log:
         positions: dict[int, int] = {}
-        async with member(log, positions) as one, member(log, positions) as two:
+        async with AsyncExitStack() as stack:
+            one = await stack.enter_async_context(member(log, positions))
             await log.append(records(20, keys=10), deadline_s=5)
             await one.poll_until(20)
+            two = await stack.enter_async_context(member(log, positions))
             for _ in range(10):  # `one` is busy with a batch; `two` knocks
                 assert await two.poll() == 0
             assert one.told == [("assigned", (0, 1))]
@@ -201,7 +204,7 @@ async def test_readers_of_many_partitions_do_not_disturb_each_other(kafka_bootst
 
 
 async def test_more_than_the_queue_holds_is_refused_at_once(kafka_bootstrap: str) -> None:
-    async with await new_log(kafka_bootstrap, queue_bytes=100_000) as log:
+    async with await new_log(kafka_bootstrap, queue_bytes=110_000) as log:
         outcomes = await asyncio.gather(
             *(log.append([record(n, size=20_000)], deadline_s=10) for n in range(20)), return_exceptions=True
         )
@@ -228,6 +231,7 @@ async def test_a_fatal_error_replaces_the_producer_and_is_counted(
         appender = log._appender
         assert appender is not None
         producer = appender._producer
+        assert producer is not None
         # The next batches leave with a hole in their sequence, as after a batch that failed for good.
         manager = producer._txn_manager
         number = manager.sequence_number
@@ -431,11 +435,12 @@ async def test_a_topic_that_was_deleted_is_refused_not_made_again(kafka_broker: 
                 await log.append([record(1)], deadline_s=0.7)
             except AppendFailed as error:
                 reasons.append(str(error))
+            await asyncio.sleep(0.1)
             return bool(reasons) and "there is no topic" in reasons[-1]
 
         async with asyncio.timeout(20):
             while not await refused():
-                await asyncio.sleep(0.1)
+                pass
         # Made again by hand and empty: the old positions are lost, and that is said.
         await create_topic(log.settings, partitions=1, replication=1)
         await eventually(lambda: log.available, 20)
@@ -458,10 +463,14 @@ async def test_a_rotten_batch_is_noticed_and_can_be_passed(
     await eventually(lambda: own_log.available, 30)
 
     assert [s.offset for s in await own_log.read(partition, 0, max_records=1, max_wait_s=5)] == [0]
-    found = []
-    with pytest.raises(RecordCorrupt) as caught:
+    found: list[StoredRecord] = []
+
+    async def read_on() -> None:
         while True:
-            found += await own_log.read(partition, len(found), max_records=100, max_wait_s=5)
+            found.extend(await own_log.read(partition, len(found), max_records=100, max_wait_s=5))
+
+    with pytest.raises(RecordCorrupt) as caught:
+        await read_on()
     assert [each.offset for each in found] == [0, 1, 2]
     assert (caught.value.partition, caught.value.offset) == (partition, 3)
     assert [s.offset for s in await own_log.read(partition, 4, max_records=100, max_wait_s=5)] == [4, 5]
