@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 import pytest
 from aiohttp import web
 
-from leadfold.demo.poster import RECEIVED, Poster, Target
+from ingest.app import RECEIVED_HEADER
+from leadfold.demo.poster import Poster, Target
 from leadfold.demo.sent import CRM, JSON, SIPUNI, Sent
 
 AT = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -34,7 +35,7 @@ class Server:
         if self.tried[request.query_string] <= self.refuse:
             return web.Response(status=503, headers={"Retry-After": "0"})
         self.taken.append((
-            request.method, request.raw_path, request.headers.get(RECEIVED, ""), request.headers.get("Authorization", ""), body,
+            request.method, request.raw_path, request.headers.get(RECEIVED_HEADER, ""), request.headers.get("Authorization", ""), body,
         ))
         return web.json_response({"success": True})
 
