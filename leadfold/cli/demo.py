@@ -38,11 +38,13 @@ def demo(
 
     Example: `leadfold demo --scale 0.3`
     """
+    from leadfold import logs
     from leadfold.demo.company import COMPANY_ZONE
     from leadfold.demo.play import NotOurs, Plan, play
     from leadfold.demo.server import ServerFailed
     from leadfold.services.base import run, stop_on_signals
 
+    logs.setup("demo", "error")
     end = moment(until, COMPANY_ZONE)
     chosen = folder or (_FOLDER.with_name(f"demo-once-{os.getpid()}") if once else _FOLDER)
     plan = Plan(

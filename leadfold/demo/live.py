@@ -11,7 +11,7 @@ from leadfold.demo.poster import Poster
 from leadfold.demo.sent import Sent
 from leadfold.demo.world import History, go_on
 
-EVERY_S = (4.0, 15.0)
+EVERY_S = (3.0, 9.0)
 """Seconds between two stories; each goes on by itself as long as it takes."""
 
 
@@ -22,10 +22,10 @@ async def trickle(
 
     ``told`` hears the number of deliveries posted so far.
     """
-    waiting = [(s.at, n, s) for n, s in enumerate(history.sent) if s.at > history.until]
-    heapq.heapify(waiting)
-    count, posted = len(waiting), 0
     begin = datetime.now(UTC)
+    waiting = [(s.at, n, s) for n, s in enumerate(history.sent) if s.at > max(history.until, begin)]
+    heapq.heapify(waiting)
+    count, posted = len(history.sent), 0
     while not stop.is_set():
         now = datetime.now(UTC)
         if begin <= now:

@@ -13,7 +13,7 @@ import pytest
 from domain.facts.registry import FACTS
 from leadfold.demo.company import CABINET, OPERATORS
 from leadfold.demo.sent import CRM, ERP, PROVIDERS, SIPUNI
-from leadfold.demo.world import History, generate
+from leadfold.demo.world import History, generate, go_on, handover_day
 
 UNTIL = datetime(2026, 6, 30, 12, tzinfo=UTC)
 
@@ -144,3 +144,17 @@ def test_scale_changes_the_number_and_not_the_length() -> None:
     small, large = (generate(1, UNTIL, days=30, scale=scale) for scale in (0.3, 1.2))
     assert small.start == large.start
     assert 3 < len(large.truths) / len(small.truths) < 5
+
+
+def test_life_goes_on_after_the_end_without_repeating_itself() -> None:
+    history = generate(7, UNTIL, days=40, scale=0.5)
+    assert history.handover == handover_day(UNTIL, 40)
+    before = {(s.kind, s.query, s.body) for s in history.sent}
+    at, told = UNTIL + timedelta(hours=1), []
+    for n in range(80):
+        told += go_on(history, at + timedelta(minutes=n))
+    assert min(s.at for s in told) >= at
+    assert len({s.source for s in told}) >= 4
+    assert not before & {(s.kind, s.query, s.body) for s in told}
+    ids = [(s.source, i["id"]) for s in (*history.sent, *told) if s.source in (CRM, ERP) for i in orjson.loads(s.body)]
+    assert len(ids) == len(set(ids))
