@@ -8,7 +8,8 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from functools import lru_cache
+from typing import Final
 
 import orjson
 import structlog
@@ -19,17 +20,16 @@ from eventlog.contract import EventLog, Record, RecordTooLarge
 from eventlog.drainer import Drainer
 from eventlog.spool import Spool
 from ingest import metrics as m
-from ingest import openapi
+from ingest import openapi, wire
 from ingest.adapters.contract import Adapter, Answer, json_answer
 from ingest.adapters.registry import adapters
-from ingest.decoding import TooLarge, decompress
 from ingest.delivery import Delivery
 from ingest.durable import NotDurable, Store
 from ingest.journal import server_logger, trace_of
-from ingest.limits import DEFAULT_LIMITS, Limits, Unreadable
+from ingest.limits import DEFAULT_LIMITS, Limits
 from ingest.rates import Rates
 from ingest.sources import NATIVE, SourceBook, SourceConfig
-from ingest.translate import Translated, cut_records, records_of, translate
+from ingest.translate import Translated, cut_records, event_ids, records_of, translate
 
 log = structlog.get_logger(__name__)
 
@@ -40,9 +40,6 @@ _NO_KEY: Final = replace(
     json_answer({"result": "error", "error": "no source has this key or signature"}, 401),
     headers={"WWW-Authenticate": 'Bearer realm="leadfold"'},
 )
-_TOO_LARGE: Final = json_answer({"result": "error", "error": "the delivery is too large"}, 413)
-_TOO_SLOW: Final = json_answer({"result": "error", "error": "the body did not arrive in time"}, 408)
-_BROKEN: Final = json_answer({"result": "error", "error": "the body was cut off"}, 400)
 _RETRY: Final = json_answer(
     {"result": "error", "error": "nothing can be stored at the moment"}, 503, {"Retry-After": "5"}
 )
@@ -107,12 +104,21 @@ def build_app(deps: IngestDeps) -> web.Application:
     for path in ("/in/{name}", "/in/{name}/{secret}"):
         app.router.add_route("*", path, door.provider)
     app.router.add_post("/v1/events", door.native)
-    app.router.add_get("/openapi.json", _static(orjson.dumps(openapi.build()), "application/json"))
+    app.router.add_get("/openapi.json", _document)
     app.router.add_get("/healthz", _static(b'{"alive":true}', "application/json"))
     app.router.add_get("/readyz", door.ready)
     app.router.add_get("/metrics", door.show_metrics)
     app.cleanup_ctx.append(door.running)
     return app
+
+
+async def _document(_: web.Request) -> web.StreamResponse:
+    return web.Response(body=_document_bytes(), content_type="application/json")
+
+
+@lru_cache(maxsize=1)
+def _document_bytes() -> bytes:
+    return orjson.dumps(openapi.build())
 
 
 def _static(body: bytes, content_type: str) -> Handler:
@@ -140,7 +146,7 @@ class FrontDoor:
         adapter = self.deps.adapters.get(source.provider) if source else None
         if source is None or adapter is None:
             self.deps.metrics.delivered("unknown", "refused")
-            return _respond(_UNKNOWN)
+            return wire.respond(_UNKNOWN)
         return await self._counted(request, lambda: self._from_provider(request, source, adapter))
 
     async def native(self, request: web.Request) -> web.StreamResponse:
@@ -163,7 +169,7 @@ class FrontDoor:
                 "oldest_age_s": spool.oldest_age_s(),
             },
         }
-        return _respond(json_answer(state, 200 if self.store.ready else 503))
+        return wire.respond(json_answer(state, 200 if self.store.ready else 503))
 
     async def show_metrics(self, _: web.Request) -> web.StreamResponse:
         """Prometheus."""
@@ -189,7 +195,7 @@ class FrontDoor:
         deps = self.deps
         if self._in_flight >= deps.limits.max_in_flight:
             deps.metrics.delivered("unknown", "busy")
-            return _respond(_RETRY)
+            return wire.respond(_RETRY)
         began = time.perf_counter()
         self._in_flight += 1
         try:
@@ -201,18 +207,15 @@ class FrontDoor:
         finally:
             self._in_flight -= 1
         deps.metrics.request.observe(time.perf_counter() - began)
-        response = _respond(answer)
-        if answer in (_TOO_LARGE, _TOO_SLOW, _BROKEN):
-            response.force_close()  # the rest of the body is not waited for
-        return response
+        return wire.respond(answer)
 
     async def _from_provider(self, request: web.Request, source: SourceConfig, adapter: Adapter) -> Answer:
         if request.method == "OPTIONS":
-            return self._preflight(_delivery(request, b"", source, self.deps), adapter)
+            return self._preflight(self._delivery(request, b"", source), adapter)
         body = await self._body(request, source.name)
         if isinstance(body, Answer):
             return body
-        delivery = _delivery(request, body, source, self.deps)
+        delivery = self._delivery(request, body, source)
         if not adapter.authenticate(delivery):
             self._refused(source.name)
             return _UNKNOWN
@@ -227,34 +230,20 @@ class FrontDoor:
         if isinstance(body, Answer):
             return body
         for source in self.deps.book.native() if adapter else ():
-            delivery = _delivery(request, body, source, self.deps)
+            delivery = self._delivery(request, body, source)
             if adapter is not None and adapter.authenticate(delivery):
                 return await self._take(delivery, adapter)
         self._refused("unknown")
         return _NO_KEY
 
     async def _body(self, request: web.Request, name: str) -> bytes | Answer:
-        """The whole body, decompressed, or why there is none."""
-        limits = self.deps.limits
-        if not request.can_read_body:
-            return b""
+        """The whole body, or the answer when there is none."""
         try:
-            if (request.content_length or 0) > limits.max_body:
-                raise TooLarge
-            async with asyncio.timeout(limits.read_timeout_s):
-                body = await request.read()
-            if encoding := request.headers.get("Content-Encoding"):
-                try:
-                    return decompress(body, encoding, limits.max_body)
-                except Unreadable:
-                    return body  # kept as it is; nobody will be able to read it, and the record says so
-        except (TooLarge, web.HTTPRequestEntityTooLarge):
-            return self._dropped(name, "too_large", _TOO_LARGE)
-        except TimeoutError:
-            return self._dropped(name, "too_slow", _TOO_SLOW)
-        except (web.RequestPayloadError, ConnectionError, EOFError):
-            return self._dropped(name, "broken", _BROKEN)
-        return body
+            return await wire.body_of(request, self.deps.limits)
+        except wire.Dropped as dropped:
+            self.deps.metrics.delivered(name, dropped.outcome)
+            log.warning("ingest.dropped", source=name, outcome=dropped.outcome)
+            return dropped.answer
 
     async def _take(self, delivery: Delivery, adapter: Adapter) -> Answer:
         """Translate an authenticated delivery, make it durable, answer."""
@@ -298,6 +287,9 @@ class FrontDoor:
             return _UNKNOWN
         return Answer(204, headers=_PREFLIGHT if adapter.BROWSERS else {})
 
+    def _delivery(self, request: web.Request, body: bytes, source: SourceConfig) -> Delivery:
+        return wire.delivery_of(request, body, source, received=self.deps.clock(), limits=self.deps.limits)
+
     # --- counting ---------------------------------------------------------------------------------------------
 
     def _count(self, name: str, where: str, translated: Translated) -> None:
@@ -306,18 +298,13 @@ class FrontDoor:
         for event in translated.events:
             deps.metrics.fact(name, event.type)
         if translated.unreadable:
-            log.warning("ingest.unreadable", source=name, event=str(translated.events[0].id), reason=translated.unreadable)
+            log.warning("ingest.unreadable", source=name, events=event_ids(translated), reason=translated.unreadable)
         else:
-            log.debug("ingest.accepted", source=name, where=where, events=[str(e.id) for e in translated.events])
+            log.debug("ingest.accepted", source=name, where=where, events=event_ids(translated))
 
     def _refused(self, name: str) -> None:
         self.deps.metrics.delivered(name, "refused")
         log.warning("ingest.refused", source=name)
-
-    def _dropped(self, name: str, outcome: str, answer: Answer) -> Answer:
-        self.deps.metrics.delivered(name, outcome)
-        log.warning("ingest.dropped", source=name, outcome=outcome)
-        return answer
 
     def _readings(self) -> dict[m.Meaning, float]:
         values: dict[m.Meaning, float] = {
@@ -340,36 +327,3 @@ class FrontDoor:
             }
         return values
 
-
-def _delivery(request: web.Request, body: bytes, source: SourceConfig, deps: IngestDeps) -> Delivery:
-    path, _, query = request.raw_path.partition("?")
-    if not path.startswith("/"):  # an absolute address in the request line
-        path, query = request.rel_url.raw_path, request.rel_url.raw_query_string
-    headers: dict[str, Any] = {name.lower(): value for name, value in request.headers.items()}
-    return Delivery(
-        method=request.method,
-        path=path,
-        query=query.partition("#")[0],
-        headers=headers,
-        body=body,
-        received=_received(request, deps),
-        source=source,
-        limits=deps.limits,
-    )
-
-
-def _received(request: web.Request, deps: IngestDeps) -> datetime:
-    given = request.headers.get(RECEIVED_HEADER) if deps.accept_received_header else None
-    if given:
-        with contextlib.suppress(ValueError):
-            moment = datetime.fromisoformat(given)
-            if moment.tzinfo is not None:
-                return moment.astimezone(UTC)
-    return deps.clock()
-
-
-def _respond(answer: Answer) -> web.Response:
-    headers = {"Content-Type": f"{answer.content_type}; charset=utf-8", **answer.headers}
-    if answer.status == 204:
-        headers.pop("Content-Type")
-    return web.Response(status=answer.status, body=answer.body, headers=headers)

@@ -10,7 +10,7 @@ import re
 import zlib
 from collections.abc import Iterable
 from typing import Any, Final
-from urllib.parse import parse_qsl
+from urllib.parse import unquote
 
 import orjson
 
@@ -88,22 +88,27 @@ def parse_json(body: bytes, charset: str | None, limits: Limits) -> Any:
 
 
 def parse_pairs(text: str, charset: str | None, limits: Limits) -> Pairs:
-    """A query or form body as pairs in order, percent-decoded.
+    """A query or form body as pairs in order, percent-decoded. A name without ``=`` has an empty value.
 
     Raises:
         Unreadable: more fields than the limit.
     """
-    try:
-        pairs = parse_qsl(
-            text,
-            keep_blank_values=True,
-            encoding=charset or "utf-8",
-            errors="replace",
-            max_num_fields=limits.max_fields,
-        )
-    except ValueError as error:
-        raise Unreadable("too many fields") from error
-    return [(clean_text(key), clean_text(value)) for key, value in pairs]
+    if text.count("&") >= limits.max_fields:
+        raise Unreadable("too many fields")
+    pairs: Pairs = []
+    for part in text.split("&"):
+        if part:
+            name, _, value = part.partition("=")
+            pairs.append((_unquote(name, charset), _unquote(value, charset)))
+    return pairs
+
+
+def _unquote(text: str, charset: str | None) -> str:
+    if "+" in text:
+        text = text.replace("+", " ")
+    if "%" in text:
+        text = unquote(text, charset or "utf-8", "replace")
+    return clean_text(text)
 
 
 def nest(pairs: Iterable[tuple[str, Any]], limits: Limits) -> Fields:

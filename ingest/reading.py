@@ -70,7 +70,7 @@ def items(value: Any) -> list[Any]:
 
 def unix_seconds(value: Any) -> datetime | None:
     """Unix time as UTC, in seconds (milliseconds with 13 digits); None when empty, zero or out of 2000–2100."""
-    if isinstance(value, bool) or value is None:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     try:
         number = float(value) if not isinstance(value, str) else float(value.strip() or 0)

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
-from uuid import UUID, uuid5
+from uuid import uuid5
 
 import structlog
 from pydantic import ValidationError
@@ -178,9 +178,9 @@ def why(error: Exception) -> str:
     return f"the adapter failed: {type(error).__name__}"
 
 
-def event_ids(translated: Translated) -> list[UUID]:
+def event_ids(translated: Translated) -> list[str]:
     """Ids of the events, for logs."""
-    return [event.id for event in translated.events]
+    return [str(event.id) for event in translated.events]
 
 
 def _events(

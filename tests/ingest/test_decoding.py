@@ -2,6 +2,7 @@
 
 import gzip
 import zlib
+from urllib.parse import parse_qsl
 
 import pytest
 from hypothesis import given
@@ -153,3 +154,8 @@ def test_any_delivery_decodes_or_is_unreadable(body, content_type, query):
     except Unreadable:
         return
     assert isinstance(fields, dict)
+
+
+@given(st.text(alphabet="ab=&+%20%D0%9F%zz[]я", max_size=40))
+def test_pairs_are_those_of_the_standard_library(text):
+    assert parse_pairs(text, None, L) == parse_qsl(text, keep_blank_values=True, errors="replace")
