@@ -1,7 +1,6 @@
 // Changes of the report without a white flash: the new page is fetched and its main part put in place.
 
 import { closePanel, isPanelAddress, openPanel, panelIsOpen } from "./panel.js";
-import { openNodes } from "./table.js";
 
 const main = () => document.getElementById("main");
 
@@ -58,7 +57,8 @@ export function startNavigation() {
     if (!link || !wanted(event, link)) return;
     event.preventDefault();
     const url = new URL(link.href);
-    const open = "keepOpen" in link.dataset ? openNodes() : null;
+    // groups opened by hand since the server wrote this link
+    const open = "keepOpen" in link.dataset ? new URL(shown, location.href).searchParams.get("open") : null;
     if (open !== null) url.searchParams.set("open", open);
     go(url);
   });

@@ -55,7 +55,7 @@ export async function openPanel(address, { remember = true, replace = false } = 
   }
   const back = panel().querySelector("[data-list]");
   if (back && list) {
-    back.href = list;
+    back.querySelector("a").href = list;
     back.hidden = false;
   }
   panel().focus({ preventScroll: true });

@@ -6,10 +6,9 @@ const rows = () => [...document.querySelectorAll("tr[data-node]")];
 const chevron = (row) => row.querySelector("[aria-expanded]");
 const isOpen = (row) => chevron(row)?.getAttribute("aria-expanded") === "true";
 
-/** Ids of the open groups as the address spells them; null when the page has no tree. */
-export function openNodes() {
+/** Ids of the open groups as the address spells them. */
+function openNodes() {
   const parents = rows().filter(chevron);
-  if (!parents.length) return null;
   return parents.filter(isOpen).map((row) => row.dataset.node).join(".") || "none";
 }
 
