@@ -247,7 +247,7 @@ def belongs_to(opened: Opened, refs: Iterable[str], at: datetime, directory: Dir
     A target inquiry that the fact names; else the client's latest target inquiry not older than the window and
     without an arrival yet; else the named one; else his latest inquiry in the window.
     """
-    named = opened.named(refs)
+    named = opened.named(refs, at)
     if named is not None and named.is_target:
         return named
     window = directory.rules_at(at).days("attribution_days")

@@ -168,9 +168,7 @@ def _dialogues(source: str, chat_id: str, facts: list[Event], directory: Directo
         at = min(spans[n][0] for n in own_clock or part)
         ident = inquiry_id(source, "chat", chat_id) if nth == 0 else members[0].id
         contact = Contact(ident, at, "chat", source, set(), ended_at=max(spans[n][1] for n in part))
-        contact.named(ref("inquiry", str(ident)))
-        if nth == len(parts) - 1:
-            contact.named(ref("chat", chat_id, scope_of(source)))
+        contact.named(ref("inquiry", str(ident)), ref("chat", chat_id, scope_of(source)))
         for event in members:
             contact.events.append(event.id)
             _add_chat_fact(contact, event)

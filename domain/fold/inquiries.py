@@ -61,7 +61,7 @@ class Opened:
 
     def __init__(self) -> None:
         self.inquiries: list[Inquiry] = []
-        self.by_key: dict[str, Inquiry | None] = {}
+        self.by_key: dict[str, list[Inquiry]] = {}
 
     def add(self, inquiry: Inquiry) -> None:
         """Take a new inquiry and its first contact's names."""
@@ -74,11 +74,25 @@ class Opened:
         inquiry.duplicates += contact.duplicates
         inquiry.events += contact.events
         for key in contact.keys:
-            self.by_key[key] = inquiry
+            known = self.by_key.setdefault(key, [])
+            if not any(i is inquiry for i in known):
+                known.append(inquiry)
 
-    def named(self, refs: Iterable[str]) -> Inquiry | None:
-        """The inquiry that a fact names by one of its contacts."""
-        return next((i for r in refs if (i := self.by_key.get(r)) is not None), None)
+    def named(self, refs: Iterable[str], at: datetime) -> Inquiry | None:
+        """The inquiry that a fact of a moment names by one of its contacts.
+
+        One name can mean several inquiries (a dialogue taken up again, a call number of two sources): then the
+        latest opened by that moment, so that a later one never takes what was said about an earlier one.
+        """
+        for one in refs:
+            if known := self.by_key.get(one):
+                past = [i for i in known if i.opened_at <= at]
+                return (
+                    max(past, key=lambda i: (i.opened_at, i.id))
+                    if past
+                    else min(known, key=lambda i: (i.opened_at, i.id))
+                )
+        return None
 
     def latest(self, at: datetime) -> Inquiry | None:
         """The client's latest inquiry at a moment."""
@@ -95,7 +109,7 @@ def open_inquiries(contacts: list[Contact], verdicts: list[Event], directory: Di
     moments += [(e.time, 1, e.id, e) for e in verdicts]
     for at, _, _, what in sorted(moments, key=lambda m: m[:3]):
         if isinstance(what, Event):
-            about = opened.named(what.refs)
+            about = opened.named(what.refs, at)
             if about is not None and about.processed_at is None:
                 about.processed_at = at
         elif what.call is None:
@@ -183,7 +197,7 @@ def _outgoing(opened: Opened, contact: Contact, categorised: set[str], directory
         inquiry.first_touch_at = contact.at
     else:
         for key in contact.keys:
-            opened.by_key.setdefault(key, None)
+            opened.by_key.setdefault(key, [])
 
 
 def apply_verdicts(opened: Opened, verdicts: list[Event], directory: Directory) -> None:
@@ -193,7 +207,7 @@ def apply_verdicts(opened: Opened, verdicts: list[Event], directory: Directory) 
     """
     for event in verdicts:
         fact = event.data
-        inquiry = opened.named(event.refs)
+        inquiry = opened.named(event.refs, event.time)
         if inquiry is None and not _names_mere_touch(opened, event):
             inquiry = opened.latest(event.time)
         if inquiry is None:

@@ -328,14 +328,14 @@ def _override(book: LeadBook, opened: Opened, events: Sequence[Event]) -> None:
         fact = event.data
         match fact:
             case InquiryReattached():
-                inquiry = opened.named(event.refs)
+                inquiry = opened.named(event.refs, event.time)
                 target = _find(book, fact.to_lead_id)
                 if inquiry is not None and target is not None:
                     _move(book, inquiry, target, event)
             case LeadSplit():
                 target = _find(book, fact.new_lead_id)
                 for wanted in fact.inquiry_ids:
-                    inquiry = opened.named((f"inquiry:{wanted}",))
+                    inquiry = opened.named((f"inquiry:{wanted}",), event.time)
                     if inquiry is not None and target is not None:
                         _move(book, inquiry, target, event)
             case LeadsMerged():

@@ -155,7 +155,7 @@ def link_sales(
         booking = next((b for b in bookings if b.key == sale.booking_key), None)
         if sale.visit is None and booking is not None:
             sale.visit = booking.visit
-        named = opened.named(sale.refs)
+        named = opened.named(sale.refs, at)
         if sale.visit is None and not (named and named.is_target):
             window = directory.rules_at(at).days("attribution_days")
             came = [v for v in visits if v.arrived_at <= at and at - v.arrived_at <= window]

@@ -1,0 +1,333 @@
+"""The oracle's inquiries: what opens one, what joins one (R0.13–R0.18, D-0.9, D-0.10, L8–L13)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from uuid import UUID
+
+from domain.directory import Directory
+from domain.event import Event
+from domain.facts.base import Subject
+from domain.facts.inquiries import InquiryCategorised, InquiryResultSet, RefusalRecorded, WalkInRegistered
+from domain.facts.sales import BookingCancelled, BookingFact, BookingMade, BookingMoved
+from domain.facts.sites import CallbackRequested, ChatFact, ChatFinished, FormSubmitted
+from domain.identity import inquiry_id
+from tests.oracle.calls import Call
+
+
+@dataclass(eq=False)
+class Inquiry:
+    """One inquiry with all figures that the oracle knows."""
+
+    ident: UUID
+    kind: str
+    direction: str
+    opened_at: datetime
+    source: str
+    names: set[str]  # "call:1", "chat:1", "form:1", "inquiry:<uuid>"
+    calls: list[Call] = field(default_factory=list)
+    facts: list[Event] = field(default_factory=list)
+    processed: bool = False  # somebody of ours dealt with it
+    reached: bool = False  # client and we talked
+    # figures, filled by the linker
+    excluded: str | None = None
+    category_id: str | None = None
+    is_target: bool = False
+    result: str | None = None
+    refusal_reason_id: str | None = None
+    employee_id: str | None = None
+    booked_at: datetime | None = None
+    slot_at: datetime | None = None
+    cancelled_at: datetime | None = None
+    no_show_at: datetime | None = None
+    arrived_at: datetime | None = None
+    receipts: int = 0
+    sales: Decimal = Decimal(0)
+    margin: Decimal = Decimal(0)
+    margin_incomplete: bool = False
+    missed_fate: str | None = None
+
+    def figures(self) -> tuple[object, ...]:
+        """What is compared with the fold's row."""
+        return (
+            self.ident,
+            self.kind,
+            self.direction,
+            self.opened_at,
+            self.category_id,
+            self.is_target,
+            self.result,
+            self.refusal_reason_id,
+            self.employee_id,
+            self.booked_at,
+            self.slot_at,
+            self.cancelled_at,
+            self.no_show_at,
+            self.arrived_at,
+            self.receipts,
+            self.sales,
+            self.margin,
+            self.margin_incomplete,
+            len(self.calls),
+            self.missed_fate,
+            self.excluded,
+        )
+
+
+def call_names(call: Call) -> set[str]:
+    """How facts may name a call."""
+    path = call.facts[0].source
+    return {f"call:{call.call_id}", f"inquiry:{inquiry_id(path, 'call', call.call_id)}"}
+
+
+class Unfolding:
+    """Step by step in order of time: what happens to a client's inquiries."""
+
+    def __init__(self, facts: Sequence[Event], calls: Sequence[Call], directory: Directory) -> None:
+        self.facts, self.calls, self.directory = facts, calls, directory
+        self.found: list[Inquiry] = []
+        self.touches: set[str] = set()
+
+    def unfold(self) -> list[Inquiry]:
+        """All steps."""
+        steps: list[tuple[datetime, int, str, Callable[[], None]]] = []
+        for call in self.calls:
+            if call.second is None and call.direction != "internal":
+                ident = str(inquiry_id(call.facts[0].source, "call", call.call_id))
+                what = self.incoming if call.direction == "in" else self.outgoing
+                steps.append((call.started_at, 0, ident, partial(what, call)))
+        for fact in self.facts:
+            if isinstance(fact.data, FormSubmitted):
+                ident = str(inquiry_id(fact.source, "form", fact.data.submission_id))
+                steps.append((fact.time, 0, ident, partial(self.form, fact, fact.data)))
+            if isinstance(fact.data, CallbackRequested):
+                ident = str(inquiry_id(fact.source, "callback", fact.data.callback_id))
+                steps.append((fact.time, 0, ident, partial(self.callback, fact, fact.data)))
+            if isinstance(fact.data, WalkInRegistered):
+                if awaited_booking(fact, self.facts, self.directory) is None:
+                    ident = str(inquiry_id(fact.source, "walkin", fact.data.walkin_id))
+                    steps.append((fact.time, 0, ident, partial(self.walk_in, fact, fact.data)))
+            if isinstance(fact.data, InquiryCategorised | InquiryResultSet | RefusalRecorded):
+                steps.append((fact.time, 1, str(fact.id), partial(self.verdict, fact)))
+        for chat in chats(self.facts, self.directory):
+            steps.append((chat.opened_at, 0, str(chat.ident), partial(self.found.append, chat)))
+        for *_, step in sorted(steps, key=lambda s: s[:3]):
+            step()
+        for inquiry in self.found:
+            if inquiry.kind == "missed" and inquiry.missed_fate is None:
+                inquiry.missed_fate = "open"
+        return sorted(self.found, key=lambda i: (i.opened_at, i.ident))
+
+    def open(self, call: Call, kind: str) -> None:
+        """A call opens an inquiry."""
+        path = call.facts[0].source
+        ident = inquiry_id(path, "call", call.call_id)
+        direction = "out" if call.direction == "out" else "in"
+        one = Inquiry(ident, kind, direction, call.started_at, call.source, set())
+        one.processed = one.reached = call.talked
+        self.found.append(one)
+        self.join(one, call)
+
+    def join(self, inquiry: Inquiry, call: Call) -> None:
+        """A call becomes part of an inquiry."""
+        inquiry.calls.append(call)
+        inquiry.names |= self.all_names(call)
+
+    def incoming(self, call: Call) -> None:
+        """The client calls."""
+        width = self.directory.rules_at(call.started_at).days("missed_window_hours")
+        if not call.missed:
+            for inquiry in self.found:
+                if call.talked and inquiry.kind == "missed" and not inquiry.reached:
+                    inquiry.reached = inquiry.processed = True
+                    inquiry.missed_fate = "self"
+            self.open(call, "phone")
+            return
+        for inquiry in self.found:
+            fresh = call.started_at - inquiry.opened_at <= width
+            if inquiry.kind == "missed" and not inquiry.processed and fresh:
+                self.join(inquiry, call)
+                return
+        self.open(call, "missed")
+
+    def outgoing(self, call: Call) -> None:
+        """We call."""
+        rules = self.directory.rules_at(call.started_at)
+        widths = {"missed": rules.days("missed_return_hours"), "site": rules.days("request_return_hours")}
+        waiting = [
+            i
+            for i in self.found
+            if not i.reached and i.kind in widths and call.started_at - i.opened_at <= widths[i.kind]
+        ]
+        asked = [i for i in self.found if call.callback_id and f"callback:{call.callback_id}" in i.names]
+        if asked or waiting:
+            mine = (asked or waiting)[-1]
+            self.join(mine, call)
+            mine.processed = True
+            for inquiry in {id(i): i for i in (mine, *waiting)}.values():
+                if call.talked and not inquiry.reached:
+                    inquiry.reached = inquiry.processed = True
+                    if inquiry.kind == "missed":
+                        inquiry.missed_fate = "returned"
+        elif any(
+            isinstance(f.data, InquiryCategorised)
+            and (f.data.call_id == call.call_id or f"inquiry:{f.data.inquiry_id}" in self.all_names(call))
+            for f in self.facts
+        ):
+            self.open(call, "phone")
+        else:
+            self.touches |= self.all_names(call)
+
+    def all_names(self, call: Call) -> set[str]:
+        """Names of a call by all its tellings."""
+        return call_names(call).union(*(call_names(c) for c in self.calls if c.second is call))
+
+    def form(self, fact: Event, data: FormSubmitted) -> None:
+        """A form; the same one again within ten minutes is no other inquiry."""
+        ident = inquiry_id(fact.source, "form", data.submission_id)
+        names = {f"form:{data.submission_id}", f"inquiry:{ident}"}
+        limit = self.directory.rules_at(fact.time).days("form_duplicate_minutes")
+        for inquiry in self.found:
+            first = inquiry.facts[0] if inquiry.facts else fact
+            if first is fact or not isinstance(first.data, FormSubmitted) or first.source != fact.source:
+                continue
+            same = data.phone == first.data.phone if data.phone else data.email and data.email == first.data.email
+            if same and data.form_id == first.data.form_id and fact.time - inquiry.opened_at <= limit:
+                inquiry.names |= names
+                inquiry.facts.append(fact)
+                return
+        one = Inquiry(ident, "site", "in", fact.time, fact.source_name, names, facts=[fact])
+        one.excluded = None if data.phone or data.email else "no_contact"
+        self.found.append(one)
+
+    def callback(self, fact: Event, data: CallbackRequested) -> None:
+        """«Перезвоните мне»."""
+        ident = inquiry_id(fact.source, "callback", data.callback_id)
+        names = {f"callback:{data.callback_id}", f"inquiry:{ident}"}
+        self.found.append(Inquiry(ident, "site", "in", fact.time, fact.source_name, names, facts=[fact]))
+
+    def walk_in(self, fact: Event, data: WalkInRegistered) -> None:
+        """A client came without calling."""
+        ident = inquiry_id(fact.source, "walkin", data.walkin_id)
+        one = Inquiry(ident, "visit", "in", fact.time, fact.source_name, {f"inquiry:{ident}"}, facts=[fact])
+        one.processed = one.reached = True
+        self.found.append(one)
+
+    def verdict(self, fact: Event) -> None:
+        """An operator dealt with an inquiry."""
+        about = meant(fact, self.found, self.touches)
+        if about is not None and about.opened_at <= fact.time:
+            about.processed = True
+
+
+def awaited_booking(fact: Event, facts: Sequence[Event], directory: Directory) -> str | None:
+    """The booking that a walk-in keeps: made before, not cancelled, its slot's local day not over (R0.17)."""
+    waiting = []
+    for key in {f.data.booking_id for f in facts if isinstance(f.data, BookingFact)}:
+        told = [f for f in facts if isinstance(f.data, BookingFact) and f.data.booking_id == key]
+        ordered = booking_order(told)
+        now = booking_state([f for f in ordered if f.time <= fact.time])
+        if now is None or ordered[0].time > fact.time or now.cancelled_at is not None:
+            continue
+        if now.slot is None or fact.time < directory.day_end(now.slot):
+            waiting.append((ordered[0].time, key))
+    return min(waiting)[1] if waiting else None
+
+
+@dataclass(eq=False)
+class BookingState:
+    """What is true of a booking after some of its facts."""
+
+    made_at: datetime
+    slot: datetime | None
+    cancelled_at: datetime | None
+    reason: str | None
+    moved_at: datetime | None
+
+
+def booking_order(told: Sequence[Event]) -> list[Event]:
+    """A booking is made before anything else happens to it, whatever the clocks say; the rest by time."""
+    made = next((f for f in told if isinstance(f.data, BookingMade)), None)
+    return [made, *(f for f in told if f is not made)] if made else list(told)
+
+
+def booking_state(told: Sequence[Event]) -> BookingState | None:
+    """Made, moved, cancelled, made again: the last word counts."""
+    if not told:
+        return None
+    now = BookingState(told[0].time, None, None, None, None)
+    for n, fact in enumerate(told):
+        data = fact.data
+        if isinstance(data, BookingMade | BookingMoved):
+            now.slot = data.slot or now.slot
+            now.cancelled_at = now.reason = None
+            now.moved_at = fact.time if n else None
+        elif isinstance(data, BookingCancelled):
+            now.cancelled_at, now.reason = fact.time, data.reason
+    return now
+
+
+def chats(facts: Sequence[Event], directory: Directory) -> list[Inquiry]:
+    """Dialogues; one taken up after a day of silence is an inquiry of its own."""
+    found: list[Inquiry] = []
+    dialogues: dict[tuple[str, str], list[Event]] = {}
+    for fact in facts:
+        if isinstance(fact.data, ChatFact):
+            dialogues.setdefault((fact.source, fact.data.chat_id), []).append(fact)
+    for (source, chat_id), told in dialogues.items():
+        parts: list[list[Event]] = []
+        until: datetime | None = None
+        for fact in sorted(told, key=lambda f: (min(_moments(f)), f.time, f.id)):
+            silence = directory.rules_at(fact.time).days("chat_silence_hours")
+            if until is None or min(_moments(fact)) - until > silence:
+                parts.append([])
+            parts[-1].append(fact)
+            until = max([*_moments(fact), *([until] if until else [])])
+        for part in parts:
+            part.sort(key=lambda f: (f.time, f.id))
+            ident = inquiry_id(source, "chat", chat_id) if part[0] in parts[0] else part[0].id
+            opened = min(m for f in part for m in _moments(f))
+            one = Inquiry(ident, "chat", "in", opened, part[0].source_name, {f"chat:{chat_id}", f"inquiry:{ident}"})
+            one.facts = part
+            found.append(one)
+    return found
+
+
+def _moments(fact: Event) -> list[datetime]:
+    """The moments a chat fact speaks of."""
+    said = [m.at for m in fact.data.messages if m.at] if isinstance(fact.data, ChatFinished) else []
+    return said or [fact.time]
+
+
+def named(fact: Event, inquiries: Sequence[Inquiry]) -> Inquiry | None:
+    """The inquiry that a fact names: of several by one name, the latest opened before it."""
+    for name in names_in(fact):
+        hits = sorted((i for i in inquiries if name in i.names), key=lambda i: (i.opened_at, i.ident))
+        if hits:
+            return ([i for i in hits if i.opened_at <= fact.time] or hits[:1])[-1]
+    return None
+
+
+def names_in(fact: Event) -> list[str]:
+    """What a fact names, in the order in which it counts."""
+    data = fact.data
+    if not isinstance(data, Subject):
+        return []
+    said = (("inquiry", data.inquiry_id), ("call", data.call_id), ("chat", data.chat_id), ("form", data.submission_id))
+    return [f"{kind}:{value}" for kind, value in said if value]
+
+
+def meant(fact: Event, inquiries: Sequence[Inquiry], touches: set[str]) -> Inquiry | None:
+    """The inquiry that an operator's fact is about: named, else the client's latest at its time.
+
+    A fact about an outgoing call that is no inquiry is about nothing else.
+    """
+    mine = named(fact, inquiries)
+    if mine is not None or touches & set(names_in(fact)):
+        return mine
+    before = [i for i in inquiries if i.opened_at <= fact.time]
+    return max(before, key=lambda i: (i.opened_at, i.ident), default=None)

@@ -1,0 +1,333 @@
+"""The oracle's links: what was chosen, booked, kept and paid, and to which inquiry it belongs (D-0.1 … D-0.8)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from domain.directory import Directory
+from domain.event import Event
+from domain.facts.base import Subject
+from domain.facts.inquiries import InquiryCategorised, InquiryResultSet, RefusalRecorded, WalkInRegistered
+from domain.facts.sales import (
+    BookingCancelled,
+    BookingFact,
+    BookingMade,
+    ClientArrived,
+    ClientNoShow,
+    SaleRecorded,
+    VehicleHandedOver,
+    WorkOrderOpened,
+)
+from domain.facts.sites import ChatAnswered, ChatFinished
+from domain.identity import inquiry_id, row_id
+from tests.oracle.calls import Call
+from tests.oracle.inquiries import (
+    BookingState,
+    Inquiry,
+    awaited_booking,
+    booking_order,
+    booking_state,
+    meant,
+    named,
+)
+from tests.oracle.money import Receipt, receipts_of
+
+
+@dataclass(eq=False)
+class Booking:
+    """One booking by its key."""
+
+    key: str
+    facts: list[Event]
+    state: BookingState
+    inquiry: Inquiry | None = None
+    visit: Visit | None = None
+    no_show_at: datetime | None = None
+
+
+@dataclass(eq=False)
+class Visit:
+    """One arrival: explicit, by an opened order, or a walk-in with a booking."""
+
+    at: datetime
+    row: UUID
+    facts: list[Event]
+    order_id: str | None = None
+    booking_id: str | None = None
+    handed_over_at: datetime | None = None
+    inquiry: Inquiry | None = None
+
+
+@dataclass(eq=False)
+class Linker:
+    """Fills the figures of one client's inquiries."""
+
+    facts: Sequence[Event]
+    calls: Sequence[Call]
+    inquiries: list[Inquiry]
+    touches: set[str]
+    directory: Directory
+    bookings: dict[str, Booking] = field(default_factory=dict)
+    visits: list[Visit] = field(default_factory=list)
+    receipts: list[Receipt] = field(default_factory=list)
+    refused_at: dict[int, datetime] = field(default_factory=dict)
+
+    def link(self) -> None:
+        """Everything, in the order in which one thing needs another."""
+        for fact in self.facts:
+            if isinstance(fact.data, InquiryCategorised) and (i := self.meant(fact)):
+                i.category_id = self.directory.entry_id("category", fact.data.category)
+        for inquiry in self.inquiries:
+            inquiry.is_target = self.target(inquiry)
+        self.find_bookings()
+        self.find_visits()
+        self.place()
+        self.results()
+        self.money()
+        for inquiry in self.inquiries:
+            self.booking_figures(inquiry)
+            inquiry.employee_id = self.employee(inquiry)
+
+    def meant(self, fact: Event) -> Inquiry | None:
+        """The inquiry that an operator's fact is about."""
+        return meant(fact, self.inquiries, self.touches)
+
+    def target(self, inquiry: Inquiry) -> bool:
+        """D-0.1."""
+        rules = self.directory.rules_at(inquiry.opened_at)
+        if inquiry.category_id is None:
+            untouched = inquiry.kind == "missed" and not inquiry.processed
+            return rules.missed_unprocessed_is_target and untouched
+        return inquiry.category_id in rules.target_categories
+
+    # --- bookings and arrivals -----------------------------------------------------------------------------
+
+    def find_bookings(self) -> None:
+        """Bookings with their last state and their no-shows."""
+        for fact in self.facts:
+            if isinstance(fact.data, BookingFact) and fact.data.booking_id not in self.bookings:
+                key = fact.data.booking_id
+                told = booking_order(
+                    [f for f in self.facts if isinstance(f.data, BookingFact) and f.data.booking_id == key]
+                )
+                state = booking_state(told)
+                assert state is not None
+                self.bookings[key] = Booking(key, told, state)
+        for fact in self.facts:
+            if not isinstance(fact.data, ClientNoShow):
+                continue
+            if fact.data.booking_id:
+                kept = self.bookings.get(fact.data.booking_id)
+            else:
+                due = [
+                    (b.state.slot, b.key, b)
+                    for b in self.bookings.values()
+                    if b.state.slot and b.state.slot <= fact.time and b.state.cancelled_at is None
+                ]
+                kept = max(due, key=lambda d: d[:2])[2] if due else None
+            if kept and not (kept.state.moved_at and kept.state.moved_at > fact.time):
+                kept.no_show_at = fact.time
+
+    def find_visits(self) -> None:
+        """Arrivals: told, then by walk-ins with a booking, then by opened orders (R0.21)."""
+        for fact in self.facts:
+            if isinstance(fact.data, ClientArrived):
+                self.arrived(fact, fact.data)
+        walkins = [f for f in self.facts if isinstance(f.data, WalkInRegistered)]
+        for fact in sorted(walkins, key=_walkin_order):
+            assert isinstance(fact.data, WalkInRegistered)
+            key = awaited_booking(fact, self.facts, self.directory)
+            if key is not None and not any(self.same_day(v, fact) for v in self.visits):
+                ident = inquiry_id(fact.source, "walkin", fact.data.walkin_id)
+                self.visits.append(Visit(fact.time, row_id("visit", str(ident)), [fact], booking_id=key))
+        for fact in self.facts:
+            if isinstance(fact.data, WorkOrderOpened):
+                key = fact.data.order_id
+                same = [v for v in self.visits if v.order_id == key]
+                same += [v for v in self.visits if v.order_id is None and self.same_day(v, fact)]
+                if not same:
+                    same = [Visit(fact.time, row_id("visit", "order", key), [])]
+                    self.visits += same
+                same[0].order_id = key
+                same[0].booking_id = same[0].booking_id or fact.data.booking_id
+                same[0].facts.append(fact)
+        for fact in self.facts:
+            if isinstance(fact.data, VehicleHandedOver):
+                for visit in self.visits:
+                    if visit.order_id == fact.data.order_id:
+                        visit.handed_over_at = visit.handed_over_at or fact.time
+        self.visits.sort(key=lambda v: (v.at, v.row))
+
+    def arrived(self, fact: Event, data: ClientArrived) -> None:
+        """One arrival told twice (same visit, order or booking) is one visit."""
+        row = row_id("visit", fact.source, data.visit_id) if data.visit_id else row_id("visit", str(fact.id))
+        for visit in self.visits:
+            if (data.order_id and visit.order_id == data.order_id) or (
+                data.booking_id and visit.booking_id == data.booking_id
+            ):
+                visit.facts.append(fact)
+                visit.order_id = visit.order_id or data.order_id
+                return
+        if all(v.row != row for v in self.visits):
+            self.visits.append(Visit(fact.time, row, [fact], data.order_id, data.booking_id))
+
+    def same_day(self, visit: Visit, fact: Event) -> bool:
+        return self.directory.local_day(visit.at) == self.directory.local_day(fact.time)
+
+    def place(self) -> None:
+        """Bookings and arrivals in order of time: each sees only the arrivals before it (D-0.5)."""
+        steps: list[tuple[datetime, int, UUID, Booking | Visit]] = []
+        steps += [(b.state.made_at, 0, row_id("booking", b.key), b) for b in self.bookings.values()]
+        steps += [(v.at, 1, v.row, v) for v in self.visits]
+        for at, _, _, thing in sorted(steps, key=lambda s: s[:3]):
+            if isinstance(thing, Booking):
+                made = [f for f in thing.facts if isinstance(f.data, BookingMade)]
+                thing.inquiry = self.attribute(made or thing.facts[:1], at)
+                continue
+            booking = self.bookings.get(thing.booking_id or "")
+            thing.inquiry = (booking.inquiry if booking else None) or self.attribute(thing.facts, at)
+            if thing.inquiry and thing.inquiry.arrived_at is None:
+                thing.inquiry.arrived_at = at
+            if booking is None and thing.inquiry:
+                waiting = [
+                    (abs((b.state.slot or b.state.made_at) - at), b.key, b)
+                    for b in self.bookings.values()
+                    if b.inquiry is thing.inquiry and b.visit is None and b.state.made_at <= at
+                    and not (b.state.cancelled_at and b.state.cancelled_at <= at)
+                ]  # fmt: skip
+                booking = min(waiting, key=lambda w: w[:2])[2] if waiting else None
+            if booking:
+                booking.visit = booking.visit or thing
+
+    def attribute(self, facts: Sequence[Event], at: datetime) -> Inquiry | None:
+        """D-0.5: a named target inquiry, else the latest target one, else the named, else the latest."""
+        mine = next((i for f in facts if (i := named(f, self.inquiries))), None)
+        if mine and mine.is_target:
+            return mine
+        window = self.directory.rules_at(at).days("attribution_days")
+        free = [
+            i
+            for i in self.inquiries
+            if i.opened_at <= at <= i.opened_at + window and not (i.arrived_at and i.arrived_at <= at)
+        ]
+        if targets := [i for i in free if i.is_target]:
+            return targets[-1]
+        if mine:
+            return mine
+        if fresh := [i for i in free if i.category_id is None]:
+            return fresh[-1]
+        return free[-1] if free else None
+
+    def booking_figures(self, inquiry: Inquiry) -> None:
+        """What the row tells of the inquiry's bookings: made first, last state."""
+        mine = [b for b in self.bookings.values() if b.inquiry is inquiry]
+        mine.sort(key=lambda b: (b.state.made_at, b.key))
+        if mine:
+            last = mine[-1]
+            inquiry.booked_at = mine[0].state.made_at
+            inquiry.slot_at = last.state.slot
+            inquiry.cancelled_at = last.state.cancelled_at
+            inquiry.no_show_at = last.no_show_at
+
+    # --- results, refusals, money --------------------------------------------------------------------------
+
+    def results(self) -> None:
+        """The last result, the last refusal; a cancelled booking's reason is a refusal of its inquiry."""
+        for fact in self.facts:
+            data = fact.data
+            if isinstance(data, InquiryResultSet) and (inquiry := self.meant(fact)):
+                inquiry.result = self.directory.entry_id("result", data.result)
+                if data.reason:
+                    self.refuse(inquiry, data.reason, fact.time)
+                elif inquiry.result == "refusal":
+                    self.refused_at[id(inquiry)] = fact.time
+            elif isinstance(data, RefusalRecorded) and (inquiry := self.meant(fact)):
+                self.refuse(inquiry, data.reason, fact.time)
+        for booking in sorted(self.bookings.values(), key=lambda b: (b.state.made_at, row_id("booking", b.key))):
+            at = booking.state.cancelled_at
+            if booking.inquiry and at and booking.state.reason:
+                if at >= self.refused_at.get(id(booking.inquiry), at):
+                    self.refuse(booking.inquiry, booking.state.reason, at)
+
+    def refuse(self, inquiry: Inquiry, reason: str | None, at: datetime) -> None:
+        inquiry.refusal_reason_id = self.directory.entry_id("reason", reason)
+        self.refused_at[id(inquiry)] = at
+
+    def money(self) -> None:
+        """Receipts to their inquiries."""
+        self.receipts = receipts_of(self.facts)
+        for receipt in self.receipts:
+            inquiry = receipt.inquiry = self.buyer(receipt)
+            if inquiry:
+                inquiry.receipts += receipt.sold_at is not None
+                inquiry.sales += receipt.sales
+                inquiry.margin += receipt.margin
+                inquiry.margin_incomplete |= receipt.margin_incomplete
+
+    def buyer(self, receipt: Receipt) -> Inquiry | None:
+        """A named target inquiry; else that of the visit it is about, else as a booking would be given."""
+        told = [f for f in receipt.facts if isinstance(f.data, SaleRecorded)] or receipt.facts
+        data = [f.data for f in receipt.told if isinstance(f.data, Subject)]
+        order = next((d.order_id for d in data if d.order_id), None)
+        booking = self.bookings.get(next((d.booking_id for d in data if d.booking_id), None) or "")
+        mine = next((i for f in told if (i := named(f, self.inquiries))), None)
+        window = self.directory.rules_at(receipt.at).days("attribution_days")
+        by_order = [v for v in self.visits if order and v.order_id == order]
+        by_booking = [booking.visit] if booking and booking.visit else []
+        recent = [v for v in self.visits if v.at <= receipt.at <= v.at + window]
+        about = by_order[:1] or by_booking
+        if not about and not (mine and mine.is_target) and not (booking and booking.inquiry):
+            about = recent[-1:]
+        receipt.visit = about[0].row if about else None
+        if mine and mine.is_target:
+            return mine
+        if about and about[0].inquiry:
+            return about[0].inquiry
+        if booking and booking.inquiry:
+            return booking.inquiry
+        return self.attribute(told, receipt.at)
+
+    # --- people --------------------------------------------------------------------------------------------
+
+    def employee(self, inquiry: Inquiry) -> str | None:
+        """G9: who set its result; else who talked first; else who dialled."""
+        said = [
+            (f, f.data.by)
+            for f in self.facts
+            if isinstance(f.data, InquiryResultSet) and f.data.by and self.meant(f) is inquiry
+        ]
+        if said:
+            fact, by = said[-1]
+            return self.directory.employee_id(by, fact.time, source=fact.source_name)
+        for call in sorted(inquiry.calls, key=lambda c: (c.started_at, c.row)):
+            if call.talked and (who := call.employee(self.directory)):
+                return who
+        fact = inquiry.facts[0] if inquiry.facts else None
+        if fact and inquiry.kind == "visit" and isinstance(fact.data, WalkInRegistered):
+            return self.directory.employee_id(fact.data.by, fact.time, source=fact.source_name)
+        if fact and inquiry.kind == "chat":
+            return self.directory.employee_id(agent(inquiry), inquiry.opened_at, source=fact.source_name)
+        return inquiry.calls[0].employee(self.directory) if inquiry.direction == "out" else None
+
+
+def agent(inquiry: Inquiry) -> str | None:
+    """Who of ours wrote last in a dialogue that was answered."""
+    who: str | None = None
+    answered = False
+    for fact in inquiry.facts:
+        data = fact.data
+        if isinstance(data, ChatAnswered):
+            answered, who = True, data.agent_id or data.agent_name or who
+        if isinstance(data, ChatFinished):
+            replies = [m for m in data.messages if m.by == "agent"]
+            answered = answered or bool(replies)
+            spoke = [m.agent_id for m in replies if m.agent_id]
+            who = spoke[-1] if spoke else data.agents[-1] if data.agents else who
+    return who if answered else None
+
+
+def _walkin_order(fact: Event) -> tuple[datetime, UUID]:
+    return fact.time, fact.id

@@ -1,0 +1,80 @@
+"""The oracle's receipts: what was sold, what it cost, what came back (D-0.8, R0.25–R0.27)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from domain.event import Event
+from domain.facts.sales import SaleLine, SaleRecorded, SaleRefunded
+from tests.oracle.inquiries import Inquiry
+from tests.oracle.who import in_order
+
+
+@dataclass(eq=False)
+class Receipt:
+    """One receipt with its refunds."""
+
+    receipt_id: str
+    sold_at: datetime | None
+    at: datetime  # the moment by which it is linked
+    sales: Decimal
+    margin: Decimal
+    margin_incomplete: bool
+    facts: list[Event]
+    told: list[Event]  # receipts before refunds
+    visit: UUID | None = None  # the visit that it paid
+    inquiry: Inquiry | None = None
+
+
+def receipts_of(facts: Sequence[Event]) -> list[Receipt]:
+    """All receipts of one client."""
+    groups: dict[str, list[Event]] = {}
+    for fact in facts:
+        if isinstance(fact.data, SaleRecorded | SaleRefunded):
+            groups.setdefault(fact.data.receipt_id, []).append(fact)
+    found = [one_receipt(key, in_order(g)) for key, g in groups.items()]
+    return sorted(found, key=lambda r: (r.at, r.receipt_id))
+
+
+def one_receipt(key: str, facts: list[Event]) -> Receipt:
+    """The last telling of the receipt counts (G10); then refunds in order."""
+    told = [f for f in facts if isinstance(f.data, SaleRecorded)]
+    sales = margin = Decimal(0)
+    incomplete = False
+    if told and isinstance(told[-1].data, SaleRecorded):
+        for line in told[-1].data.lines:
+            sales += amount(line)
+            margin += gain(line) or Decimal(0)
+            incomplete |= gain(line) is None
+    for fact in facts:
+        if not isinstance(fact.data, SaleRefunded):
+            continue
+        if fact.data.lines:
+            for line in fact.data.lines:
+                sales -= amount(line)
+                margin -= gain(line) or Decimal(0)
+                incomplete |= gain(line) is None
+        elif fact.data.amount is not None:
+            sales -= fact.data.amount
+            margin -= fact.data.amount
+        else:
+            sales = margin = Decimal(0)
+    sold_at = told[-1].time if told else None
+    ordered = told + [f for f in facts if f not in told]
+    return Receipt(key, sold_at, sold_at or facts[0].time, sales, margin, incomplete, facts, ordered)
+
+
+def amount(line: SaleLine) -> Decimal:
+    """Roubles of a line after discount."""
+    return line.qty * line.price - line.discount
+
+
+def gain(line: SaleLine) -> Decimal | None:
+    """Margin of a line; None for a part whose cost nobody knows."""
+    if line.cost is None:
+        return None if line.kind == "part" else amount(line)
+    return amount(line) - line.qty * line.cost

@@ -1,0 +1,191 @@
+"""The oracle's answer to «who is it»: facts parted into clients (spec 2.3), by brute force."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from domain.directory import Directory
+from domain.event import Event
+from domain.facts.inquiries import ContactMarked, IdentityLinked, IdentityUnlinked, as_ref
+from domain.refs import Strength, bare, strength
+
+PHASES = """
+identity.linked identity.unlinked contact.marked
+call.started call.leg_rang call.answered call.transferred call.leg_ended call.ended
+call.voicemail_left recording.stored call.tracked
+form.submitted callback.requested chat.started chat.message_left chat.answered chat.finished
+contact.captured walkin.registered message.received message.sent
+lead.opened inquiry.categorised inquiry.result_set refusal.recorded
+booking.made booking.moved booking.cancelled client.no_show client.arrived
+order.opened sale.recorded order.handed_over sale.refunded
+""".split()
+"""What comes before what when two facts have one moment: causes before effects, by their nature."""
+
+
+def rank(event: Event) -> int:
+    """Place of a fact among those of its moment."""
+    return PHASES.index(event.type) if event.type in PHASES else len(PHASES)
+
+
+def in_order(events: Sequence[Event]) -> list[Event]:
+    """Facts in the order in which they count as having happened."""
+    return sorted(events, key=lambda e: (e.time, rank(e), e.id))
+
+
+def winners(events: Sequence[Event]) -> list[Event]:
+    """One fact for each id: the highest revision, then the earliest time, then the smallest JSON."""
+    best: dict[object, Event] = {}
+    for event in events:
+        if event.data.DIRECTORY or not event.refs:
+            continue
+        known = best.get(event.id)
+        if known is None or _preference(event) < _preference(known):
+            best[event.id] = event
+    return in_order(list(best.values()))
+
+
+def _preference(event: Event) -> tuple[object, ...]:
+    return (-event.revision, event.time, event.data.model_dump_json())
+
+
+class Who:
+    """Where each fact belongs."""
+
+    def __init__(self, facts: Sequence[Event], directory: Directory) -> None:
+        self.facts = facts
+        self.muted = marks(facts, directory)
+        scoped = {r for f in facts for r in f.refs if strength(r) is Strength.ENTITY and r != bare(r)}
+        self.scoped = scoped
+        self.sets = self._persons()
+        self.sets_of_things = self._things()
+
+    # --- identifiers ---------------------------------------------------------------------------------------
+
+    def _persons(self) -> list[set[str]]:
+        sets = [{r} for r in sorted({r for f in self.facts for r in identities(f)})]
+        apart: set[tuple[str, str]] = set()
+        last: dict[frozenset[str], Event] = {}
+        for fact in self.facts:
+            if isinstance(fact.data, IdentityLinked):
+                last[frozenset((as_ref(fact.data.a), as_ref(fact.data.b)))] = fact
+        edges: list[tuple[str, str]] = []
+        for pair, fact in last.items():
+            a, b = min(pair), max(pair)
+            if isinstance(fact.data, IdentityUnlinked):
+                apart |= {(a, b), (b, a)}
+        for fact in self.facts:
+            if type(fact.data) is IdentityLinked and fact in last.values():
+                edges.append((as_ref(fact.data.a), as_ref(fact.data.b)))
+        for fact in self.facts:
+            if not isinstance(fact.data, IdentityLinked):
+                mine = [r for r in identities(fact) if r not in self.muted]
+                edges += [(a, b) for a in mine for b in mine if a < b]
+        for a, b in edges:
+            one = next((s for s in sets if a in s), None)
+            two = next((s for s in sets if b in s), None)
+            if one is None or two is None or one is two or a in self.muted or b in self.muted:
+                continue
+            if any((x, y) in apart for x in one for y in two):
+                continue
+            one |= two
+            sets.remove(two)
+        return sets
+
+    def person(self, a_ref: str) -> str:
+        """The client of an identity ref, as a name."""
+        return "person " + min(next(s for s in self.sets if a_ref in s))
+
+    def own_person(self, fact: Event) -> str | None:
+        """The client whom the fact itself names."""
+        mine = identities(fact)
+        free = [r for r in mine if r not in self.muted]
+        return self.person(free[0]) if free else self.person(min(mine)) if mine else None
+
+    # --- things --------------------------------------------------------------------------------------------
+
+    def node(self, a_ref: str, fact: Event) -> str:
+        """The thing that an entity ref means: a bare number is the scoped one first seen nearest in time."""
+        seen = {}
+        for other in self.facts:
+            for r in other.refs:
+                if r in self.scoped and bare(r) == a_ref:
+                    seen.setdefault(r, other.time)
+        if a_ref in self.scoped or not seen:
+            return a_ref
+        return min(seen, key=lambda r: (abs(seen[r] - fact.time), r))
+
+    def _things(self) -> list[set[str]]:
+        """Things that facts name together are one: a booking of a call, a receipt of an order of a booking …"""
+        sets: list[set[str]] = []
+        for fact in self.facts:
+            mine = {self.node(r, fact) for r in fact.refs if strength(r) is Strength.ENTITY}
+            if mine:
+                touched = [s for s in sets if s & mine]
+                sets = [s for s in sets if not s & mine] + [mine.union(*touched)]
+        return sets
+
+    def thing(self, fact: Event) -> int | None:
+        """Number of the thing that a fact speaks about."""
+        for a_ref in fact.refs:
+            if strength(a_ref) is Strength.ENTITY:
+                node = self.node(a_ref, fact)
+                return next(n for n, s in enumerate(self.sets_of_things) if node in s)
+        return None
+
+    def owner(self, thing: int) -> str | None:
+        """A thing belongs to the client first named together with it."""
+        about = [f for f in self.facts if self.thing(f) == thing]
+        return next((own for f in about if (own := self.own_person(f))), None)
+
+    def known_as(self, fact: Event) -> str | None:
+        """The client whom a fact names, by himself or by a thing of his."""
+        thing = self.thing(fact)
+        return self.own_person(fact) or (self.owner(thing) if thing is not None else None)
+
+    def by_visitor(self, fact: Event) -> str | None:
+        """A weak ref leads to the client who last showed it before, else to who showed it first after."""
+        for weak in (r for r in fact.refs if strength(r) is Strength.WEAK):
+            known = [f for f in self.facts if weak in f.refs and self.known_as(f)]
+            before = [f for f in known if f.time <= fact.time]
+            chosen = before[-1] if before else known[0] if known else None
+            if chosen is not None:
+                return self.known_as(chosen)
+        return None
+
+    def client(self, fact: Event) -> str:
+        """The client to whom a fact belongs, as a name."""
+        thing = self.thing(fact)
+        if thing is not None:
+            if own := self.owner(thing):
+                return own
+            for other in self.facts:
+                weak = sorted(r for r in other.refs if strength(r) is Strength.WEAK)
+                if self.thing(other) == thing and weak:
+                    return self.by_visitor(other) or f"visitor {weak[0]}"
+            return f"thing {thing}"
+        weak = sorted(r for r in fact.refs if strength(r) is Strength.WEAK)
+        return self.own_person(fact) or self.by_visitor(fact) or f"visitor {weak[0]}"
+
+
+def identities(fact: Event) -> list[str]:
+    """Strong and medium refs of a fact, as it gives them."""
+    return [r for r in fact.refs if strength(r) in (Strength.STRONG, Strength.MEDIUM)]
+
+
+def marks(facts: Sequence[Event], directory: Directory) -> dict[str, str]:
+    """Contacts marked spam, supplier, employee, test; the last mark counts, «none» takes it back (G11, rule 5)."""
+    found = {f"phone:{p}": "employee" for p in directory.own_phones}
+    for fact in facts:
+        if isinstance(fact.data, ContactMarked):
+            for a_ref in identities(fact):
+                found[a_ref] = fact.data.mark
+    return {r: m for r, m in found.items() if m and m.casefold() != "none"}
+
+
+def partition(facts: Sequence[Event], directory: Directory) -> list[tuple[list[Event], str | None]]:
+    """Facts by client, each list in order, with the client's mark: a marked contact is a client of its own."""
+    who = Who(facts, directory)
+    clients: dict[str, list[Event]] = {}
+    for fact in facts:
+        clients.setdefault(who.client(fact), []).append(fact)
+    return [(mine, who.muted.get(name.removeprefix("person "))) for name, mine in clients.items()]
