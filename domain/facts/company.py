@@ -59,8 +59,9 @@ class NumberAssigned(DirectoryFact):
 class DictionaryChanged(DirectoryFact):
     """An entry of a dictionary: category, reason, result, stage, pipeline, office, channel or team.
 
-    ``attrs``: categories have ``is_target``; reasons ``valid``; offices ``timezone``; stages ``pipeline``,
-    ``order`` and ``group`` (new, work, waiting, won, lost). ``merged_into`` maps an entry onto another (R0.41).
+    ``attrs``: offices have ``timezone``; stages ``pipeline``, ``order`` and ``group`` (new, work, waiting, won,
+    lost). Which categories are target and which reasons valid is a rule, not an attribute (G12).
+    ``merged_into`` maps an entry onto another (R0.41).
     """
 
     TYPE: ClassVar[str] = "dictionary.changed"
