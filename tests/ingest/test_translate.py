@@ -185,3 +185,17 @@ def test_partition_keys_hold_no_phone_and_follow_the_client():
     form = events(delivery("form", form={"phone": "8 999 000 00 01"}))[0]
     assert call.partitionkey == form.partitionkey
     assert "999" not in call.partitionkey or UUID(call.partitionkey)
+
+
+def test_one_item_of_a_batch_is_mended_by_a_better_configuration():
+    batch = [
+        {"id": "a", "type": "client.arrived", "data": {"phone": "89990000001"}},
+        {"id": "b", "type": "client.arrived", "data": {"phone": "223-45-67"}},
+    ]
+    good, bad = events(delivery("native", value=batch))
+    book = SourceBook([source("native", options={"area_code": "343"})])
+    again = retranslate(bad, book=book, key_secret=KEY, evidence=good.evidence)
+    assert [e.type for e in again] == ["client.arrived", "client.arrived", "delivery.unreadable"]
+    assert again[0].id == good.id
+    assert again[1].data.phone == "+73432234567"
+    assert (again[2].id, again[2].data.reason) == (bad.id, "mended: 2 facts by native@1")
