@@ -11,7 +11,7 @@ from domain.event import Event
 from eventlog.contract import StoredRecord
 from eventlog.sealing import Undecodable, unseal
 from projector import facts, groups, letters
-from projector.database import Connection
+from projector.database import ISOLATED, Connection
 from projector.directory_watch import BuildState, DirectoryWatch, Standing, config_hash
 from projector.facts import Arrival, Place, Sifted
 from projector.letters import Letter
@@ -103,6 +103,7 @@ class Applier:
         self._strict = strict
         self._watch = DirectoryWatch(settings)
         self._config = config_hash(settings)
+        self._claimed: list[int] = []
         self._excused_places: set[Place] = set()
         self._excused_facts: set[UUID] = set()
 
@@ -207,22 +208,53 @@ class Applier:
 
         Does nothing while the build belongs to projectors with other settings or code.
         """
-        limits = self._settings.limits
+        try:
+            return await self._refold_some(conn, build_id, self._settings.limits.refold_groups)
+        except ISOLATED:
+            if self._strict:
+                raise
+            return await self._refold_singly(conn, build_id)
+
+    async def _refold_some(self, conn: Connection, build_id: int, most: int) -> FoldOutcome:
+        self._claimed = []
         try:
             async with conn.transaction():
                 build = await read_build(conn, build_id)
                 if build.config != self._config:
                     return FoldOutcome()
                 standing = await self._standing(conn, build)
-                states = await claim_dirty(
-                    conn, build, standing, groups=limits.refold_groups, facts=limits.refold_facts
-                )
-                if not states:
-                    return FoldOutcome()
-                return await self._refold(conn, build, standing, states)
+                limit = self._settings.limits.refold_facts
+                states = await claim_dirty(conn, build, standing, groups=most, facts=limit)
+                self._claimed = list(states)
+                return await self._refold(conn, build, standing, states) if states else FoldOutcome()
         except BaseException:
             self._watch.forget()
             raise
+
+    async def _refold_singly(self, conn: Connection, build_id: int) -> FoldOutcome:
+        """Some groups one by one; what cannot be read or written is put aside as it is, the others go on."""
+        total = FoldOutcome()
+        for _ in range(self._settings.limits.refold_groups):
+            try:
+                one = await self._refold_some(conn, build_id, 1)
+            except ISOLATED as error:
+                if not self._claimed:
+                    raise
+                one = await self._set_aside(conn, build_id, self._claimed[0], letters.reason_of(error))
+            if not one.groups:
+                break
+            total.add(one)
+        return total
+
+    async def _set_aside(self, conn: Connection, build_id: int, group: int, reason: str) -> FoldOutcome:
+        async with conn.transaction():
+            build = await read_build(conn, build_id)
+            standing = await self._standing(conn, build)
+            states = await groups.lock(conn, build.schema, {group})
+            await groups.stamp(conn, build.schema, states, standing.fingerprint)
+            letter = Letter("group", -1, group, reason, group_id=group)
+            await letters.record(conn, build_id, [letter])
+            return FoldOutcome(groups=1, letters=[letter])
 
     async def refold(self, conn: Connection, build_id: int, group_ids: Iterable[int]) -> FoldOutcome:
         """Fold these groups anew, dirty or not, in one transaction."""

@@ -6,17 +6,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
 
 from domain.event import Event, Evidence
+from domain.fold.history import supersedes
 from projector.database import Connection
 from projector.errors import BatchConflict
 from projector.groups import Member
-from projector.readmodel.history import node_key
+from projector.readmodel.history import FACT_COLUMNS, event_of, node_key
 from projector.readmodel.tables import check_schema
 
 
@@ -46,28 +46,25 @@ class Arrival:
         """Whether the fact belongs to a group at all."""
         return bool(self.event.refs) and not self.event.data.DIRECTORY
 
-    @property
-    def rank(self) -> Rank:
-        """Its order among versions with the same id."""
-        event = self.event
-        return rank(event.revision, event.time, self.data, event.subject, event.refs)
-
-
-Rank = tuple[int, datetime, bytes, str, tuple[str, ...]]
-
-
-def rank(revision: int, time: datetime, data: bytes, subject: str | None, refs: Sequence[str]) -> Rank:
-    """Smallest wins: highest revision, then earliest time, then smallest data. A function of the set of versions."""
-    return (-revision, time, data, subject or "", tuple(refs))
-
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A fact that is stored already."""
+    """A fact that is stored already. ``event`` is None when today's code cannot read it: anything supersedes it."""
 
-    rank: Rank
+    event: Event | None
+    data: bytes
     group_id: int | None
-    dead: bool
+    row_version: str  # xmin: another one at the time of writing means that somebody was in between
+
+
+def wins(new: Arrival, event: Event | None, data: bytes) -> bool:
+    """Whether an arrival replaces another version of itself (`domain.fold.history.supersedes`)."""
+    if event is None:
+        return True
+    mine = new.event
+    if new.data == data and mine.revision == event.revision and mine.time == event.time and mine.refs == event.refs:
+        return mine.received < event.received
+    return supersedes(mine, event)
 
 
 @dataclass(slots=True)
@@ -103,7 +100,7 @@ async def sift(conn: Connection, schema: str, arrivals: Iterable[Arrival]) -> Si
     best: dict[UUID, Arrival] = {}
     for arrival in arrivals:
         other = best.get(arrival.event.id)
-        if other is None or arrival.rank < other.rank:
+        if other is None or wins(arrival, other.event, other.data):
             best[arrival.event.id] = arrival
     known = await _known(conn, schema, list(best))
     sifted = Sifted([], [])
@@ -111,7 +108,7 @@ async def sift(conn: Connection, schema: str, arrivals: Iterable[Arrival]) -> Si
         stored = known.get(id_)
         if stored is None:
             sifted.new.append(arrival)
-        elif arrival.rank < stored.rank:
+        elif wins(arrival, stored.event, stored.data):
             sifted.superseding.append((arrival, stored))
     return sifted
 
@@ -119,14 +116,17 @@ async def sift(conn: Connection, schema: str, arrivals: Iterable[Arrival]) -> Si
 async def _known(conn: Connection, schema: str, ids: list[UUID]) -> dict[UUID, Known]:
     async with conn.cursor(binary=True) as cursor:
         await cursor.execute(
-            f'select id, revision, "time", data::text, subject, refs, group_id, dead from {check_schema(schema)}.fact'
-            " where id = any(%s)",
-            (ids,),
+            f"select xmin::text, {FACT_COLUMNS} from {check_schema(schema)}.fact where id = any(%s)", (ids,)
         )
-        return {
-            row[0]: Known(rank(row[1], row[2], row[3].encode(), row[4], row[5]), row[6], row[7])
-            for row in await cursor.fetchall()
-        }
+        return {row[2]: _stored(row[0], row[1:]) for row in await cursor.fetchall()}
+
+
+def _stored(row_version: str, row: Sequence[Any]) -> Known:
+    try:
+        event = event_of(row)
+    except (ValueError, LookupError):  # UnknownFact, ValidationError, MissingStep
+        event = None
+    return Known(event, row[-1].encode(), row[0], row_version)
 
 
 async def write(conn: Connection, schema: str, sifted: Sifted, group_of: dict[UUID, int]) -> None:
@@ -147,11 +147,19 @@ async def write(conn: Connection, schema: str, sifted: Sifted, group_of: dict[UU
     if sifted.superseding:
         arrivals = [arrival for arrival, _ in sifted.superseding]
         sets = ", ".join(f"{name} = n.{name}" for name in _NAMES.split(", ")[1:])
-        await conn.execute(
+        cursor = await conn.execute(
             f"update {check_schema(schema)}.fact f set {sets}"
-            f" from json_populate_recordset(null::{schema}.fact, %s::text::json) n where f.id = n.id",
-            (_rows(arrivals, group_of),),
+            f" from json_populate_recordset(null::{schema}.fact, %s::text::json) n"
+            " join unnest(%s::uuid[], %s::text[]) as k(id, row_version) using (id)"
+            " where f.id = n.id and f.xmin::text = k.row_version",
+            (
+                _rows(arrivals, group_of),
+                [arrival.event.id for arrival in arrivals],
+                [known.row_version for _, known in sifted.superseding],
+            ),
         )
+        if cursor.rowcount != len(arrivals):
+            raise BatchConflict("a fact was superseded in between")
         await conn.execute(
             "update leadfold.deadletter set resolved_at = now() where event_id = any(%s) and kind = 'fact'"
             " and resolved_at is null",

@@ -36,6 +36,14 @@ class FoldOutcome:
     letters: list[Letter] = field(default_factory=list)
     dead: dict[UUID, str] = field(default_factory=dict)  # with the reason
 
+    def add(self, other: FoldOutcome) -> None:
+        """Add up."""
+        self.groups += other.groups
+        self.facts += other.facts
+        self.changed += other.changed
+        self.letters += other.letters
+        self.dead |= other.dead
+
 
 async def fold_groups(
     conn: Connection,

@@ -26,7 +26,8 @@ from projector.readmodel.tables import check_schema
 
 Histories = dict[int, list[Event]]
 
-_COLUMNS = (
+#: Columns of a fact as `event_of` wants them.
+FACT_COLUMNS = (
     'group_id, id, type, version, source, "time", received, revision, subject, partitionkey, refs, time_basis, data::text'
 )
 
@@ -63,14 +64,14 @@ def read_data(type_: str, version: int, text: str) -> Fact:
 
 def history_query(schema: str, *, before: bool = False, known_before: bool = False) -> str:
     """SQL of `load_histories`; parameters: groups, then the given cuts in this order."""
-    text = f"select {_COLUMNS} from {check_schema(schema)}.fact where group_id = any(%s) and not dead"
+    text = f"select {FACT_COLUMNS} from {check_schema(schema)}.fact where group_id = any(%s) and not dead"
     return text + (' and "time" < %s' if before else "") + (" and received < %s" if known_before else "")
 
 
 def directory_query(schema: str, types: Sequence[str]) -> str:
     """SQL of the directory's facts."""
     names = ", ".join(f"'{name}'" for name in types)
-    return f"select {_COLUMNS} from {check_schema(schema)}.fact where group_id is null and type in ({names}) and not dead"
+    return f"select {FACT_COLUMNS} from {check_schema(schema)}.fact where group_id is null and type in ({names}) and not dead"
 
 
 def event_of(row: Sequence[Any]) -> Event:

@@ -2,11 +2,12 @@
 
 import asyncio
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -25,12 +26,15 @@ from domain.translate import partition_key
 from eventlog.contract import EventLog, Position
 from eventlog.embedded import EmbeddedLog
 from eventlog.sealing import seal
+from projector.readmodel.live import live_schema_sync
 from projector.run import Projector
 from projector.settings import Folding, Limits, ProjectorSettings
 from projector.wait import wait_visible
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
 SECRET = b"test"
+
+Row = tuple[Any, ...]
 
 
 def fold(events: Sequence[Event], directory: Directory) -> Rows:
@@ -151,7 +155,12 @@ def history(clients: int, *, seed: int = 1) -> list[Event]:
 FOLDING = Folding(fold, "test-1")
 
 
-def settings(url: str, *, owner: str = "one", folding: Folding = FOLDING, **limits: float) -> ProjectorSettings:
+def rewritten(rows: Rows, table: str, **values: Any) -> Rows:
+    """The same rows with other values in one table."""
+    return {**rows, table: [row._replace(**values) for row in rows[table]]}
+
+
+def settings(url: str, *, owner: str = "one", folding: Folding = FOLDING, **limits: Any) -> ProjectorSettings:
     return ProjectorSettings(
         database_url=url, folding=folding, owner=owner, limits=replace(Limits(stale_owner_s=3.0), **limits)
     )
@@ -162,13 +171,13 @@ async def put(log: EventLog, events: Iterable[Event]) -> list[Position]:
 
 
 @asynccontextmanager
-async def opened(path: Path) -> Iterator[EmbeddedLog]:
+async def opened(path: Path) -> AsyncIterator[EmbeddedLog]:
     async with EmbeddedLog(path / "events.db") as log:
         yield log
 
 
 @asynccontextmanager
-async def running(log: EventLog, given: ProjectorSettings) -> Iterator[Projector]:
+async def running(log: EventLog, given: ProjectorSettings) -> AsyncIterator[Projector]:
     """A projector at work; ends within a few seconds, and raises what it raised."""
     projector, stop = Projector(log, given), asyncio.Event()
     task = asyncio.create_task(projector.run(stop))
@@ -179,8 +188,8 @@ async def running(log: EventLog, given: ProjectorSettings) -> Iterator[Projector
         await asyncio.wait_for(task, 10)
 
 
-async def visible(log: EventLog, given: ProjectorSettings, timeout: float = 20) -> None:
-    waited = await wait_visible(log, given.database_url, timeout)
+async def visible(log: EventLog, given: ProjectorSettings, seconds: float = 20) -> None:
+    waited = await wait_visible(log, given.database_url, seconds)
     assert waited.visible, waited.missing
 
 
@@ -192,10 +201,10 @@ async def project(log: EventLog, given: ProjectorSettings) -> None:
 
 def live(url: str) -> str:
     with psycopg.connect(url) as conn:
-        return conn.execute("select schema_name from leadfold.build where state = 'live'").fetchone()[0]
+        return live_schema_sync(conn)
 
 
-def tables(url: str, schema: str | None = None) -> dict[str, list[tuple]]:
+def tables(url: str, schema: str | None = None) -> dict[str, list[Row]]:
     """All rows of all read-model tables by key, and the facts, without groups, offsets and receive times."""
     schema = schema or live(url)
     found = {}
@@ -209,7 +218,7 @@ def tables(url: str, schema: str | None = None) -> dict[str, list[tuple]]:
     return found
 
 
-def query(url: str, text: str, *values: object) -> list[tuple]:
+def query(url: str, text: str, *values: object) -> list[Row]:
     with psycopg.connect(url, autocommit=True) as conn:
         cursor = conn.execute(text.replace("LIVE", live(url)) if "LIVE" in text else text, values)
         return cursor.fetchall() if cursor.description else []

@@ -1,19 +1,36 @@
 """Builds: rebuilt tables equal the live ones, readers keep reading, projectors follow the switch."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from domain.directory import Directory
+from domain.event import Event
+from domain.rows import Rows
+from eventlog.sealing import seal
 from projector import builds_store
 from projector.builds import drop_old, fill, rebuild, rollback
 from projector.compare import compare
 from projector.database import connect
 from projector.errors import BuildError, ProjectorStopped
+from projector.settings import Folding
 from tests.projector import support
-from tests.projector.support import call, opened, poison, project, put, query, running, settings, tables, visible
+from tests.projector.support import (
+    call,
+    opened,
+    poison,
+    project,
+    put,
+    query,
+    running,
+    settings,
+    tables,
+    visible,
+)
 
 
 async def test_a_rebuild_gives_the_tables_that_it_replaces(tmp_path: Path, database_url: str) -> None:
@@ -54,7 +71,7 @@ async def test_the_projector_follows_the_switch_and_readers_see_no_gap(tmp_path:
         async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as conn:
             while not stop.is_set():
                 cursor = await conn.execute("select count(*) from analytics.touch")
-                counts.append((await cursor.fetchone())[0])
+                counts.extend(row[0] for row in await cursor.fetchall())
                 await asyncio.sleep(0.002)
 
     async with opened(tmp_path) as log, running(log, given) as projector:
@@ -100,7 +117,7 @@ async def test_compare_says_what_would_change(tmp_path: Path, database_url: str)
     async with opened(tmp_path) as log:
         await put(log, [call(1, "a", 1), call(2, "b", 1)])
         await project(log, given)
-        newer = settings(database_url, folding=support.Folding(renamed, "test-2"))
+        newer = settings(database_url, folding=Folding(renamed, "test-2"))
         result = await rebuild(log, newer, compared=True, switched=False)
     found = {one.table: one for one in result.differences}
     assert (found["client"].different, found["client"].only_here, found["client"].only_there) == (2, 0, 0)
@@ -111,9 +128,9 @@ async def test_compare_says_what_would_change(tmp_path: Path, database_url: str)
     assert query(database_url, "select build_id, state from leadfold.build order by 1") == [(1, "live"), (2, "ready")]
 
 
-def renamed(events, directory):
-    rows = support.fold(events, directory)
-    return {"client": [row._replace(name="новый") for row in rows["client"]]}
+def renamed(events: Sequence[Event], directory: Directory) -> Rows:
+    rows = support.rewritten(support.fold(events, directory), "client", name="новый")
+    return {"client": rows["client"]}
 
 
 async def test_a_build_as_known_at_a_moment_is_never_put_live(tmp_path: Path, database_url: str) -> None:
@@ -134,7 +151,7 @@ async def test_an_error_stops_the_rebuild_and_leaves_nothing(tmp_path: Path, dat
     async with opened(tmp_path) as log:
         await put(log, [call(1, "a", 1)])
         await project(log, given)
-        strict = settings(database_url, folding=support.Folding(refuses, "test-2"))
+        strict = settings(database_url, folding=Folding(refuses, "test-2"))
         with pytest.raises(ProjectorStopped, match="cannot be folded"):
             await rebuild(log, strict)
         assert query(database_url, "select build_id, state from leadfold.build order by 1") == [(1, "live"), (2, "dropped")]
@@ -143,7 +160,7 @@ async def test_an_error_stops_the_rebuild_and_leaves_nothing(tmp_path: Path, dat
     assert query(database_url, "select build_id, state from leadfold.build where state = 'live'") == [(3, "live")]
 
 
-def refuses(events, directory):
+def refuses(events: Sequence[Event], directory: Directory) -> Rows:
     raise ValueError("no")
 
 
@@ -151,7 +168,7 @@ async def test_known_dead_letters_do_not_stop_a_rebuild(tmp_path: Path, database
     given = settings(database_url)
     async with opened(tmp_path) as log:
         await put(log, [call(1, "a", 1), poison(1, "p", 2), call(2, "b", 1)])
-        await log.append([support.seal(call(3, "x", 1))._replace(value=b"{")], deadline_s=5)
+        await log.append([seal(call(3, "x", 1))._replace(value=b"{")], deadline_s=5)
         await project(log, given)
         before = tables(database_url)
         result = await rebuild(log, given, compared=True)

@@ -2,11 +2,16 @@
 
 import asyncio
 import random
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from domain.directory import Directory
+from domain.event import Event
+from domain.rows import Rows
 from eventlog.contract import Record
 from eventlog.sealing import seal
 from projector import positions
@@ -16,9 +21,21 @@ from projector.database import connect
 from projector.deadletters import listing, retry
 from projector.errors import Fenced, Standby, TooManyDeadLetters
 from projector.run import Projector
+from projector.settings import Folding
 from projector.status import projection_status
 from tests.projector import support
-from tests.projector.support import call, opened, poison, project, put, query, running, settings, tables, visible
+from tests.projector.support import (
+    call,
+    opened,
+    poison,
+    project,
+    put,
+    query,
+    running,
+    settings,
+    tables,
+    visible,
+)
 from tests.support.postgres import LocalPostgres, with_database
 
 
@@ -82,13 +99,14 @@ async def test_a_dead_or_silent_owner_is_followed_at_once(tmp_path: Path, databa
         with pytest.raises(Standby):
             await positions.take(conn, 1, [0], "new", polite_s=10)
         await gone.close()
+        epochs: list[int] = []
         for _ in range(50):
             try:
-                held = await positions.take(conn, 1, [0], "new", polite_s=10)
+                epochs.append((await positions.take(conn, 1, [0], "new", polite_s=10))[0].epoch)
                 break
             except Standby:
                 await asyncio.sleep(0.05)
-        assert held[0].epoch == 2
+        assert epochs == [2]
 
 
 async def test_a_lowered_position_doubles_nothing(tmp_path: Path, database_url: str) -> None:
@@ -139,7 +157,7 @@ async def test_a_fact_that_cannot_be_folded_is_left_out_and_can_be_tried_again(t
         async with await connect(database_url) as conn:
             (still,) = await retry(log, conn, given)
             assert (still.attempts, still.resolved_at) == (2, None)
-            mended = settings(database_url, folding=support.Folding(patient, "test-1"))
+            mended = settings(database_url, folding=Folding(patient, "test-1"))
             (after,) = await retry(log, conn, mended)
             assert after.resolved_at is not None
             assert await listing(conn) == []
@@ -147,16 +165,14 @@ async def test_a_fact_that_cannot_be_folded_is_left_out_and_can_be_tried_again(t
     assert query(database_url, "select count(*) from LIVE.fact where dead") == [(0,)]
 
 
-def patient(events, directory):
+def patient(events: Sequence[Event], directory: Directory) -> Rows:
     """The fold after the mend: nothing is poison."""
     return support.fold(
         [e if not getattr(e.data, "call_id", "").startswith("poison") else _mended(e) for e in events], directory
     )
 
 
-def _mended(event):
-    from dataclasses import replace
-
+def _mended(event: Event) -> Event:
     return replace(event, data=event.data.model_copy(update={"call_id": "mended"}))
 
 
@@ -164,7 +180,7 @@ async def test_a_group_that_new_code_cannot_fold_keeps_its_rows(tmp_path: Path, 
     async with opened(tmp_path) as log:
         await put(log, [call(1, "a", 1), call(2, "b", 1)])
         await project(log, settings(database_url))
-        newer = settings(database_url, folding=support.Folding(refuses_two, "test-2"))
+        newer = settings(database_url, folding=Folding(refuses_two, "test-2"))
         async with running(log, newer):
             await visible(log, newer)
             for _ in range(100):
@@ -176,14 +192,14 @@ async def test_a_group_that_new_code_cannot_fold_keeps_its_rows(tmp_path: Path, 
         assert query(database_url, "select count(*) from LIVE.client") == [(2,)]
 
 
-def refuses_two(events, directory):
+def refuses_two(events: Sequence[Event], directory: Directory) -> Rows:
     if any(support.phone(2) in r for e in events for r in e.refs):
         raise ValueError("no")
     return support.fold(events, directory)
 
 
 async def test_a_value_that_postgres_refuses_stops_nobody_else(tmp_path: Path, database_url: str) -> None:
-    given = settings(database_url, folding=support.Folding(with_a_bad_value, "test-1"))
+    given = settings(database_url, folding=Folding(with_a_bad_value, "test-1"))
     async with opened(tmp_path) as log:
         await put(log, [call(n, "bad" if n == 4 else f"c{n}", n) for n in range(9)])
         await project(log, given)
@@ -191,11 +207,10 @@ async def test_a_value_that_postgres_refuses_stops_nobody_else(tmp_path: Path, d
     assert query(database_url, 'select kind, "offset" from leadfold.deadletter') == [("record", 4)]
 
 
-def with_a_bad_value(events, directory):
+def with_a_bad_value(events: Sequence[Event], directory: Directory) -> Rows:
     rows = support.fold(events, directory)
-    if any(getattr(e.data, "call_id", "") == "bad" for e in events):
-        rows["touch"] = [row._replace(talk_s=10**30) for row in rows["touch"]]
-    return rows
+    bad = any(getattr(e.data, "call_id", "") == "bad" for e in events)
+    return support.rewritten(rows, "touch", talk_s=10**30) if bad else rows
 
 
 async def test_nul_characters_are_taken(tmp_path: Path, database_url: str) -> None:
@@ -244,7 +259,7 @@ async def test_postgres_restarted_in_the_middle(
                 await asyncio.to_thread(postgres_server.kill)
                 await asyncio.sleep(0.7)
                 await asyncio.to_thread(postgres_server.start)
-            await visible(log, given, timeout=30)
+            await visible(log, given, seconds=30)
             assert projector.status().counters["projector_database_lost_total"] > 0
     assert tables(url) == tables(database_url)
 
@@ -253,9 +268,8 @@ async def test_the_projector_stops_within_seconds_also_without_postgres(
     tmp_path: Path, postgres_server: LocalPostgres
 ) -> None:
     given = settings(postgres_server.url)
-    async with opened(tmp_path) as log:
-        async with running(log, given):
-            await put(log, [call(1, "a", 1)])
-            await visible(log, given)
-            await asyncio.to_thread(postgres_server.kill)
-            await asyncio.sleep(0.3)
+    async with opened(tmp_path) as log, running(log, given):
+        await put(log, [call(1, "a", 1)])
+        await visible(log, given)
+        await asyncio.to_thread(postgres_server.kill)
+        await asyncio.sleep(0.3)

@@ -2,12 +2,31 @@
 
 import asyncio
 import random
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from domain.directory import Directory
+from domain.event import Event
+from domain.rows import Rows
+from projector.settings import Folding
 from tests.projector import support
-from tests.projector.support import call, form, link, opened, project, put, query, running, settings, tables, unlink, visible
+from tests.projector.support import (
+    call,
+    form,
+    link,
+    opened,
+    project,
+    put,
+    query,
+    running,
+    settings,
+    tables,
+    unlink,
+    visible,
+)
 
 
 async def test_facts_become_rows(tmp_path: Path, database_url: str) -> None:
@@ -78,8 +97,9 @@ async def test_any_order_duplicates_and_batches_give_the_same_tables(tmp_path: P
             chance.shuffle(shuffled)
         folder = tmp_path / str(run)
         with fresh_database(postgres_url) as url:
-            bulk = {"bulk_behind": 20} if run == 2 else {}
-            given = settings(url, batch_records=chance.choice([1, 3, 7, 50, 1000]) if run else 1000, bulk_records=30, **bulk)
+            bulk: dict[str, Any] = {"bulk_behind": 20} if run == 2 else {}
+            size = chance.choice([1, 3, 7, 50, 1000]) if run else 1000
+            given = settings(url, batch_records=size, bulk_records=30, **bulk)
             async with opened(folder) as log:
                 await put(log, shuffled)
                 await project(log, given)
@@ -103,7 +123,7 @@ async def test_two_projectors_over_two_logs_give_the_same_tables(tmp_path: Path,
             await project(log, settings(quiet))
         expected = tables(quiet)
 
-    async def work(url: str, chance: random.Random, mine: list) -> int:
+    async def work(url: str, chance: random.Random, mine: list[Event]) -> int:
         conflicts = 0
         applier = Applier(settings(url))
         async with await connect(url) as conn:
@@ -148,8 +168,6 @@ async def test_a_changed_directory_folds_everything_anew(tmp_path: Path, databas
 
 
 async def test_new_code_folds_everything_anew(tmp_path: Path, database_url: str) -> None:
-    from projector.settings import Folding
-
     async with opened(tmp_path) as log:
         await put(log, [call(n, f"c{n}", n) for n in range(10)])
         await project(log, settings(database_url))
@@ -164,10 +182,8 @@ async def test_new_code_folds_everything_anew(tmp_path: Path, database_url: str)
     assert query(database_url, "select fold_version from leadfold.build") == [("test-2",)]
 
 
-def other_fold(events, directory):
-    rows = support.fold(events, directory)
-    rows["client"] = [row._replace(name="новый") for row in rows["client"]]
-    return rows
+def other_fold(events: Sequence[Event], directory: Directory) -> Rows:
+    return support.rewritten(support.fold(events, directory), "client", name="новый")
 
 
 async def test_nothing_changed_writes_nothing(tmp_path: Path, database_url: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.rows import TupleRow
 
 from domain.rows import TABLES
 from projector.database import connect
@@ -58,8 +59,8 @@ async def test_analysts_see_masked_views_and_nothing_else(tmp_path: Path, databa
         await project(log, settings(database_url))
     async with await connect(database_url) as conn:
         info = await analyst_conninfo(conn, database_url)
-    for enter in (lambda: psycopg.connect(info, autocommit=True), lambda: as_role(database_url)):
-        with enter() as analyst:
+    for analyst in (psycopg.connect(info, autocommit=True), as_role(database_url)):
+        with analyst:
             assert analyst.execute("select phones, name from analytics.client").fetchall() == [(["+7903•••67"], "•••")]
             for forbidden in (
                 "select * from build_0001.client",
@@ -81,7 +82,7 @@ async def test_analysts_see_masked_views_and_nothing_else(tmp_path: Path, databa
         analyst.execute("select set_config('role', 'none', false), query_to_xml('table build_0001.client', true, true, '')")
 
 
-def as_role(url: str) -> psycopg.Connection:
+def as_role(url: str) -> psycopg.Connection[TupleRow]:
     conn = psycopg.connect(url, autocommit=True)
     conn.execute(f"set role {ROLE}")
     return conn
