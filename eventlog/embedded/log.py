@@ -129,7 +129,7 @@ class EmbeddedLog(EventLog):
             raise LogUnavailable("the event log is not open")
         if not records:
             return 0
-        size = check_records(records, self._max_record_bytes)
+        size = sum(check_records(records, self._max_record_bytes))
         if self._writer is None:  # readers never have one
             self._writer = Writer(self.path, self._changed.set)
         loop = asyncio.get_running_loop()

@@ -40,7 +40,6 @@ from eventlog.contract import (
     Record,
     RecordTooLarge,
     check_records,
-    record_bytes,
 )
 from eventlog.kafka.admin import check_topic
 from eventlog.kafka.lanes import Batch, Call, Lane
@@ -75,6 +74,7 @@ class Appender:
         self._is_down = True
         self._closing = False
         self._queued_bytes = 0
+        self._out = 0  # batches that are with a producer
         self._wake = asyncio.Event()
         self._settled = asyncio.Event()  # for `close`: nothing waits and nothing is out
         self._nudge: asyncio.TimerHandle | None = None
@@ -149,7 +149,8 @@ class Appender:
             return []
         if self._closing or self._is_down:
             raise LogUnavailable("the log is closed" if self._closing else str(self._down))
-        total = check_records(records, self._settings.max_record_bytes)
+        sizes = check_records(records, self._settings.max_record_bytes)
+        total = sum(sizes)
         if self._queued_bytes + total > self._settings.queue_bytes:
             raise LogUnavailable("more waits for Kafka than the queue holds; nothing was stored")
         lanes = [self._lanes[partition_of(record.key, len(self._lanes))] for record in records]
@@ -158,10 +159,14 @@ class Appender:
                 raise LogUnavailable(f"partition {lane.partition} does not confirm; nothing was stored")
         loop = asyncio.get_running_loop()
         call = Call(len(records), loop.create_future())
-        for index, (lane, record) in enumerate(zip(lanes, records, strict=True)):
-            lane.waiting.append((record, record_bytes(record), call, index))
+        for index, lane in enumerate(lanes):
+            lane.waiting.append((records[index], sizes[index], call, index))
         self._queued_bytes += total
-        self._wake_up()
+        # At once when nothing is out, else together with what the confirmation sets free, or soon.
+        if not self._out:
+            self._wake.set()
+        elif self._nudge is None:
+            self._nudge = loop.call_later(_PATIENCE_S, self._nudged)
         timer = loop.call_later(deadline_s, self._expire, call, lanes, deadline_s)
         try:
             return await call.future
@@ -173,13 +178,6 @@ class Appender:
     @property
     def _busy(self) -> bool:
         return any(lane.batch is not None or lane.waiting for lane in self._lanes)
-
-    def _wake_up(self) -> None:
-        """Send soon: at once when nothing is out, else together with what the confirmation sets free."""
-        if not any(lane.batch is not None for lane in self._lanes):
-            self._wake.set()
-        elif self._nudge is None:
-            self._nudge = asyncio.get_running_loop().call_later(_PATIENCE_S, self._nudged)
 
     def _nudged(self) -> None:
         self._nudge = None
@@ -217,11 +215,13 @@ class Appender:
             self._replace(producer, repr(error))
             return
         self._counts["batches"] += 1
+        self._out += 1
         confirmation.add_done_callback(partial(self._confirmed, producer, lane, batch))
 
     def _confirmed(
         self, producer: AIOKafkaProducer, lane: Lane, batch: Batch, done: asyncio.Future[Any]
     ) -> None:
+        self._out -= 1
         error = None if done.cancelled() else done.exception()  # asked in any case: an unseen one is reported
         if lane.batch is not batch:
             return  # given up meanwhile

@@ -31,6 +31,7 @@ def murmur2(data: bytes) -> int:
     return h ^ h >> 15
 
 
+@lru_cache(maxsize=16_384)
 def partition_of(key: bytes, partitions: int) -> int:
     """The partition of a key: Kafka's default partitioner."""
     return (murmur2(key) & 0x7FFFFFFF) % partitions

@@ -52,6 +52,12 @@ def start_writer(path: Path, name: str, clients: int = 8) -> subprocess.Popen[st
     )
 
 
+def first_line(process: subprocess.Popen[str]) -> None:
+    """Wait until the writer has stored something."""
+    assert process.stdout is not None
+    assert process.stdout.readline()
+
+
 def acknowledged(process: subprocess.Popen[str]) -> dict[int, tuple[str, int]]:
     """What the writer had been told to be durable before it died: offset -> (key, number)."""
     output, _ = process.communicate(timeout=20)
@@ -81,8 +87,7 @@ async def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
     promised: dict[int, tuple[str, int]] = {}
     for round_ in range(5):
         process = start_writer(path, f"round-{round_}")
-        assert process.stdout is not None
-        process.stdout.readline()  # it works now
+        await asyncio.to_thread(first_line, process)
         await asyncio.sleep(random.uniform(0.05, 0.6))
         process.kill()
         told = acknowledged(process)
@@ -95,7 +100,7 @@ async def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
 async def test_several_processes_write_and_one_of_them_is_killed(tmp_path: Path) -> None:
     path = tmp_path / "events.db"
     writers = [start_writer(path, f"writer-{n}") for n in range(3)]
-    await asyncio.sleep(2)
+    await asyncio.gather(*(asyncio.to_thread(first_line, process) for process in writers))
     for process in writers:
         process.send_signal(signal.SIGKILL)
         await asyncio.sleep(0.3)
