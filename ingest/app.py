@@ -251,7 +251,9 @@ class FrontDoor:
         wait_s = self._rates.wait_s(name, time.monotonic())
         if wait_s:
             deps.metrics.delivered(name, "limited")
-            return json_answer({"result": "error", "error": "too many deliveries"}, 429, {"Retry-After": str(wait_s)})
+            return json_answer(
+                {"result": "error", "error": "too many deliveries"}, 429, {"Retry-After": str(wait_s)}
+            )
         deps.metrics.seen(name, delivery.received.timestamp())
         translated = translate(delivery, adapter, deps.key_secret)
         if translated.probe:
@@ -288,7 +290,19 @@ class FrontDoor:
         return Answer(204, headers=_PREFLIGHT if adapter.BROWSERS else {})
 
     def _delivery(self, request: web.Request, body: bytes, source: SourceConfig) -> Delivery:
-        return wire.delivery_of(request, body, source, received=self.deps.clock(), limits=self.deps.limits)
+        return wire.delivery_of(
+            request, body, source, received=self._received(request), limits=self.deps.limits
+        )
+
+    def _received(self, request: web.Request) -> datetime:
+        """Now; or when a replay says that the delivery came, where that is believed."""
+        given = request.headers.get(RECEIVED_HEADER) if self.deps.accept_received_header else None
+        if given:
+            with contextlib.suppress(ValueError):
+                moment = datetime.fromisoformat(given)
+                if moment.tzinfo is not None:
+                    return moment.astimezone(UTC)
+        return self.deps.clock()
 
     # --- counting ---------------------------------------------------------------------------------------------
 
@@ -298,7 +312,9 @@ class FrontDoor:
         for event in translated.events:
             deps.metrics.fact(name, event.type)
         if translated.unreadable:
-            log.warning("ingest.unreadable", source=name, events=event_ids(translated), reason=translated.unreadable)
+            log.warning(
+                "ingest.unreadable", source=name, events=event_ids(translated), reason=translated.unreadable
+            )
         else:
             log.debug("ingest.accepted", source=name, where=where, events=event_ids(translated))
 
@@ -326,4 +342,3 @@ class FrontDoor:
                 m.SPOOL_ASIDE: counts["set_aside"],
             }
         return values
-
