@@ -54,7 +54,7 @@ class Known:
     event: Event | None
     data: bytes
     group_id: int | None
-    row_version: str  # xmin: another one at the time of writing means that somebody was in between
+    place: Place  # which version it is: another one at the time of writing means that somebody was in between
 
 
 def wins(new: Arrival, event: Event | None, data: bytes) -> bool:
@@ -116,17 +116,17 @@ async def sift(conn: Connection, schema: str, arrivals: Iterable[Arrival]) -> Si
 async def _known(conn: Connection, schema: str, ids: list[UUID]) -> dict[UUID, Known]:
     async with conn.cursor(binary=True) as cursor:
         await cursor.execute(
-            f"select xmin::text, {FACT_COLUMNS} from {check_schema(schema)}.fact where id = any(%s)", (ids,)
+            f'select "partition", "offset", {FACT_COLUMNS} from {check_schema(schema)}.fact where id = any(%s)', (ids,)
         )
-        return {row[2]: _stored(row[0], row[1:]) for row in await cursor.fetchall()}
+        return {row[3]: _stored(Place(row[0], row[1]), row[2:]) for row in await cursor.fetchall()}
 
 
-def _stored(row_version: str, row: Sequence[Any]) -> Known:
+def _stored(place: Place, row: Sequence[Any]) -> Known:
     try:
         event = event_of(row)
     except (ValueError, LookupError):  # UnknownFact, ValidationError, MissingStep
         event = None
-    return Known(event, row[-1].encode(), row[0], row_version)
+    return Known(event, row[-1].encode(), row[0], place)
 
 
 async def write(conn: Connection, schema: str, sifted: Sifted, group_of: dict[UUID, int]) -> None:
@@ -150,12 +150,13 @@ async def write(conn: Connection, schema: str, sifted: Sifted, group_of: dict[UU
         cursor = await conn.execute(
             f"update {check_schema(schema)}.fact f set {sets}"
             f" from json_populate_recordset(null::{schema}.fact, %s::text::json) n"
-            " join unnest(%s::uuid[], %s::text[]) as k(id, row_version) using (id)"
-            " where f.id = n.id and f.xmin::text = k.row_version",
+            ' join unnest(%s::uuid[], %s::integer[], %s::bigint[]) as k(id, "partition", "offset") using (id)'
+            ' where f.id = n.id and f."partition" = k."partition" and f."offset" = k."offset"',
             (
                 _rows(arrivals, group_of),
                 [arrival.event.id for arrival in arrivals],
-                [known.row_version for _, known in sifted.superseding],
+                [known.place.partition for _, known in sifted.superseding],
+                [known.place.offset for _, known in sifted.superseding],
             ),
         )
         if cursor.rowcount != len(arrivals):

@@ -123,13 +123,15 @@ async def test_two_projectors_over_two_logs_give_the_same_tables(tmp_path: Path,
             await project(log, settings(quiet))
         expected = tables(quiet)
 
-    async def work(url: str, chance: random.Random, mine: list[Event]) -> int:
+    async def work(url: str, number: int, mine: list[Event]) -> int:
+        chance = random.Random(number)
         conflicts = 0
         applier = Applier(settings(url))
         async with await connect(url) as conn:
             while mine:
                 size = chance.choice([1, 5, 20])
-                items = tuple(Item(Place(0, 0), Arrival.of(e, Place(0, 0))) for e in mine[:size])
+                places = [Place(number, len(mine) - n) for n in range(size)]
+                items = tuple(Item(p, Arrival.of(e, p)) for p, e in zip(places, mine[:size], strict=False))
                 try:
                     await applier.apply(conn, 1, Batch(items, ()))
                 except RETRYABLE:
@@ -149,7 +151,7 @@ async def test_two_projectors_over_two_logs_give_the_same_tables(tmp_path: Path,
         chance = random.Random(7)
         shuffled = events * 2
         chance.shuffle(shuffled)
-        await asyncio.gather(*(work(url, random.Random(n), shuffled[n::3]) for n in range(3)))
+        await asyncio.gather(*(work(url, n, shuffled[n::3]) for n in range(3)))
         async with await connect(url) as conn:
             while (await Applier(given).refold_dirty(conn, 1)).groups:
                 pass

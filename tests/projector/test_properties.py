@@ -66,18 +66,22 @@ async def _project(url: str, events: list[Event], sizes: list[int], folded: bool
             batches.append(events[:size])
             events = events[size:]
 
-        async def work(one: psycopg.AsyncConnection, mine: list[list[Event]]) -> None:
+        async def work(one: psycopg.AsyncConnection, number: int, mine: list[list[Event]]) -> None:
             applier = Applier(conf)
+            place = Place(number, 0)
             for events_ in mine:
-                items = tuple(Item(Place(0, 0), Arrival.of(replace(e, evidence=None), Place(0, 0))) for e in events_)
+                items = []
+                for e in events_:
+                    place = Place(number, place.offset + 1)
+                    items.append(Item(place, Arrival.of(replace(e, evidence=None), place)))
                 while True:
                     try:
-                        await applier.apply(one, build.build_id, Batch(items, ()), fold=folded)
+                        await applier.apply(one, build.build_id, Batch(tuple(items), ()), fold=folded)
                         break
                     except RETRYABLE:
                         await asyncio.sleep(0.005)
 
-        await asyncio.gather(work(conn, batches[::2]), work(other, batches[1::2]))
+        await asyncio.gather(work(conn, 0, batches[::2]), work(other, 1, batches[1::2]))
         while (await Applier(conf, strict=True).refold_dirty(conn, build.build_id)).groups:
             pass
         found: Hashes = {}
