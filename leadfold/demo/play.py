@@ -190,7 +190,7 @@ async def _report(plan: Plan, server: Server, first: date, last: date) -> None:
 
 def _addresses(plan: Plan, server: Server, pages: Part, first: date, last: date, show: Show) -> None:
     show.line("")
-    show.line(f"Pages: {pages.url}/?from={first}&to={last}", style="bold green")
+    show.line(f"Pages: {pages.url}/reports/inquiries?from={first}&to={last}", style="bold green")
     show.line(f"Ask it yourself: leadfold --config {server.config_file} status")
     if plan.keep:
         show.line(f"Its data stays in {plan.folder} until the next demo")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Final
 
 from leadfold.demo import phone
 from leadfold.demo.card import Card, categorise, result, save
@@ -200,4 +199,3 @@ def own_phone(scene: Scene, caller: Operator, at: datetime) -> None:
     truth.note(at, "mark", "employee")
 
 
-BUSINESS_HOURS_ONLY: Final = (walk_in, invitation)

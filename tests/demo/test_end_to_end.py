@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -94,6 +96,28 @@ def test_every_figure_is_what_happened(played: tuple[Path, str]) -> None:
     assert notices.get("excluded:valid_refusal", 0) == truth.valid_refusal
     for mark in ("spam", "supplier", "employee"):
         assert notices.get(f"excluded:mark:{mark}", 0) == truth.marks.get(mark, 0)
+
+
+@pytest.mark.slow
+def test_it_serves_pages_and_live_traffic_until_it_is_stopped(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "leadfold", "demo", "--scale", "0.03"], cwd=tmp_path, text=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    page = next(line.split()[1] for line in process.stderr if line.startswith("Pages: "))
+    with urllib.request.urlopen(page, timeout=10) as answer:
+        assert "Обращения клиентов в автосервис" in answer.read().decode()
+    config = tmp_path / "build" / "demo"
+    shown = json.loads(_leadfold("--config", str(config), "sql", "select count(*) from inquiry", "--json", folder=tmp_path).stdout)
+    time.sleep(12)
+    later = json.loads(_leadfold("--config", str(config), "sql", "select count(*) from inquiry", "--json", folder=tmp_path).stdout)
+    assert later != shown, "nobody came in twelve seconds"
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 0
+    process.stderr.close()
+    assert not _left_running(tmp_path)
+    assert (config / "leadfold.toml").exists()
 
 
 @pytest.mark.slow
