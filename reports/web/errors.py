@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
 import psycopg
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from projector.readmodel.live import NoLiveBuild
 from reports.params import ParamError
 from reports.web.api import json_response
-from reports.web.page import Choice
+from reports.web.controls import Choice
 from reports.web.render import Renderer, lang_of
-from reports.web.security import Handler
 from reports.web.texts import say
 
 log = structlog.get_logger(__name__)
 
 
-def catch(renderer: Renderer) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+def catch(renderer: Renderer) -> Middleware:
     """Middleware: parameters → 400, unknown → 404, no database or no build → 503, anything else → 500 with a number."""
 
     @web.middleware
@@ -36,7 +35,7 @@ def catch(renderer: Renderer) -> Callable[[web.Request, Handler], Awaitable[web.
         except (NoLiveBuild, psycopg.OperationalError) as error:
             log.warning("reports unavailable", path=request.path, reason=type(error).__name__)
             return _answer(renderer, request, 503, [], retry=True)
-        except Exception:  # noqa: BLE001 - the last place where a page can still say something useful
+        except Exception:
             number = uuid4().hex[:8]
             log.exception("page failed", path=request.path, error_id=number)
             return _answer(renderer, request, 500, [], retry=True, id=number)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Final
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import orjson
 from aiohttp import web
 
-from reports.card import events_of, evidence_of, inquiry_card
+from reports.card import InquiryCard, events_of, evidence_of, inquiry_card
 from reports.catalogue import REPORTS
 from reports.dimensions import KINDS
 from reports.engine import notice as notice_of
@@ -18,7 +19,7 @@ from reports.lines import STATES
 from reports.params import FieldError, ParamError
 from reports.result import Label, Report
 from reports.web import charts, page, tabs
-from reports.web.page import Choice
+from reports.web.controls import Choice, Controls, controls
 from reports.web.render import lang_of
 from reports.web.service import Service, id_of, weeks_params
 from reports.web.sheets import ROWS_NAMES, build_rows, read_asked, webhook
@@ -57,6 +58,7 @@ class Pages:
             weekly = await run(conn, by_week, context, state.spec) if by_week and report.groups else None
             refusals = await tabs.refusals(conn, context, state) if state.tab == "refusals" else None
             payroll = await tabs.pay(conn, context, state) if state.tab == "pay" else None
+        choices = controls(state, context)
         as_of = report.as_of.astimezone(ZoneInfo(state.params.zone))
         return self.service.renderer.page(
             request,
@@ -65,7 +67,7 @@ class Pages:
             current="inquiries",
             state=state,
             report=report,
-            controls=page.controls(state, context),
+            controls=choices,
             subtitle=page.subtitle(report, state),
             stamp=page.stamp(report, state.lang),
             tiles=page.tiles(report, state),
@@ -76,7 +78,7 @@ class Pages:
             excluded_count=sum(n.count for n in report.notices),
             refusals=refusals,
             payroll=payroll,
-            empty=_empty(report, state, page.controls(state, context)),
+            empty=_empty(report, state, choices),
             as_of_local=f"{as_of:%Y-%m-%dT%H:%M}",
         )
 
@@ -86,7 +88,7 @@ class Pages:
         asked = read_asked(request.query.items(), state)
         async with self.service.database() as (conn, context):
             rows = await build_rows(conn, context, state, asked, masked=self.service.deps.masked)
-        chips = page.controls(state, context).chips
+        chips = controls(state, context).chips
         return self.service.renderer.page(
             request, "rows.html", lang=state.lang, current="inquiries", state=state, rows=rows, asked=asked, chips=chips,
             f=Words(state.lang, state.params.zone), states=STATES,
@@ -99,9 +101,7 @@ class Pages:
             card = await inquiry_card(conn, state.params, context, id_of(request), masked=self.service.deps.masked)
             if card is None:
                 raise web.HTTPNotFound
-            lists = [c.call.events for c in card.calls] + [s.sale.events for s in card.sales]
-            lists += [row.events for row in (*card.touches, *card.bookings, *card.visits)]
-            told = await events_of(conn, context, {*card.events, *(ident for ids in lists for ident in ids)})
+            told = await events_of(conn, context, _events_of_card(card))
         rule = card.line.excluded_by
         return self.service.renderer.page(
             request, "card.html", lang=state.lang, current="inquiries", state=state, card=card, row=card.line.inquiry,
@@ -163,7 +163,18 @@ class Pages:
         )
 
 
-def _empty(report: Report, state: State, controls: page.Controls) -> Empty | None:
+def _events_of_card(card: InquiryCard) -> set[UUID]:
+    """Every event that something on the card was made of."""
+    lists: list[tuple[UUID, ...]] = [card.events]
+    lists += [c.call.events for c in card.calls]
+    lists += [touch.events for touch in card.touches]
+    lists += [booking.events for booking in card.bookings]
+    lists += [visit.events for visit in card.visits]
+    lists += [one.sale.events for one in card.sales]
+    return {ident for ids in lists for ident in ids}
+
+
+def _empty(report: Report, state: State, choices: Controls) -> Empty | None:
     """Why the report has no rows, and the one thing to press."""
     if report.groups or any(report.total.get(key) for key in ("inquiries", "sales", "receipts", "arrived", "booked")):
         return None
@@ -172,5 +183,5 @@ def _empty(report: Report, state: State, controls: page.Controls) -> Empty | Non
         return Empty(say("empty.filtered", lang), Choice(say("empty.clear", lang), state.to(filters=())))
     if report.notices:
         return Empty(say("empty.unclassified", lang), Choice(say("empty.excluded", lang), state.url(tab="excluded")))
-    year = next(c for c in controls.presets if c.key == "year")
+    year = next(c for c in choices.presets if c.key == "year")
     return Empty(say("empty.period", lang), Choice(say("empty.year", lang), year.href))

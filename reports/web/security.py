@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
 from typing import Final
 
 from aiohttp import web
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+from aiohttp.typedefs import Handler, Middleware
 
 CSP: Final = (
     "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'; "
@@ -42,7 +40,7 @@ def _is_loopback(address: str | None) -> bool:
         return False
 
 
-def guard(*, loopback_only: bool) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+def guard(*, loopback_only: bool) -> Middleware:
     """Middleware: security headers on every answer; with ``loopback_only`` a caller from elsewhere gets 403.
 
     A foreign ``Host`` is refused too: a page of another site that re-points its own name at 127.0.0.1 must not read

@@ -16,7 +16,7 @@ from reports.engine import notice as notice_of
 from reports.engine import run
 from reports.explain import Explanation, explain
 from reports.formats import number
-from reports.params import FieldError, ParamError
+from reports.params import MAX_TEXT, FieldError, ParamError
 from reports.result import Label
 from reports.web.deps import Conn
 from reports.web.state import Path, State, narrowed
@@ -26,6 +26,7 @@ ROWS_PER_PAGE: Final = 100
 ROWS_NAMES: Final = frozenset({"metric", "notice", "at", "offset", "limit"})
 """Names in the address of rows that are not parameters of the report."""
 MAX_OFFSET: Final = 1_000_000_000
+_NOT_PLAIN: Final = Label("недопустимые знаки", "characters that are not allowed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +71,21 @@ def read_asked(pairs: Iterable[tuple[str, str]], state: State) -> Asked:
         if dimension not in dimensions or not colon:
             errors.append(FieldError("at", Label("нужно вида employee:ivan", "must look like employee:ivan")))
             break
+        if not _is_plain(key):
+            errors.append(FieldError("at", _NOT_PLAIN))
         path.append((dimension, None if key == NONE_KEY else key))
+    notice = given.get("notice", [""])[0]
+    if not _is_plain(notice):
+        errors.append(FieldError("notice", _NOT_PLAIN))
     offset = _whole(given, "offset", 0, MAX_OFFSET, errors)
     limit = _whole(given, "limit", ROWS_PER_PAGE, 1000, errors)
     if errors:
         raise ParamError(errors)
-    return Asked(metric, given.get("notice", [None])[0] or None, tuple(path), offset, max(limit, 1))
+    return Asked(metric, notice or None, tuple(path), offset, max(limit, 1))
+
+
+def _is_plain(text: str) -> bool:
+    return len(text) <= MAX_TEXT and not any(ord(c) < 32 or 0xD800 <= ord(c) <= 0xDFFF for c in text)
 
 
 def _whole(given: dict[str, list[str]], name: str, default: int, most: int, errors: list[FieldError]) -> int:

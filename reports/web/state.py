@@ -28,8 +28,11 @@ Path = tuple[tuple[str, str | None], ...]
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One report page. ``sort`` is a column's key, with a minus for descending; ``columns`` are optional ones shown;
-    ``open`` the ids of open groups, None = the default (the first level is open)."""
+    """One report page.
+
+    ``sort`` is a column's key, with a minus for descending; ``columns`` are optional ones shown; ``open`` the ids of
+    open groups, None = the default (the first level is open).
+    """
 
     params: Params
     spec: ReportSpec

@@ -173,7 +173,7 @@ def _column_head(state: State, column: Column) -> Head:
     unit = {"money": "₽", "percent": "%", "count": ""}[column.unit]
     label = column.label[state.lang]
     if unit and label.endswith(unit):
-        label, unit = label.removesuffix(unit).rstrip(" ,"), unit
+        label = label.removesuffix(unit).rstrip(" ,")
     hint = f"{column.definition[state.lang]} {column.refers}"
     return _head(state, column.key, label, unit, hint, first="descending")
 

@@ -74,7 +74,6 @@ _RAW: Final[dict[str, tuple[str, str]]] = {
     "filter": ("Отбор", "Filter"),
     "filter.by": ("Отобрать по", "Filter by"),
     "filter.search": ("Найти", "Find"),
-    "filter.in": ("только эти", "only these"),
     "filter.not": ("кроме этих", "all but these"),
     "filter.apply": ("Отобрать", "Apply"),
     "filter.remove": ("Убрать отбор", "Remove the filter"),
@@ -160,7 +159,6 @@ _RAW: Final[dict[str, tuple[str, str]]] = {
     "pay.no_rate": ("ставка не задана", "no rate set"),
     "sign": ("Подпись", "Signature"),
     # rows behind a figure
-    "rows.title": ("Строки: {what}", "Rows: {what}"),
     "rows.definition": ("Что это", "What it is"),
     "rows.formula": ("Формула", "Formula"),
     "rows.dated": ("Дата", "Dated"),
@@ -171,9 +169,7 @@ _RAW: Final[dict[str, tuple[str, str]]] = {
     "rows.category": ("Категория", "Category"),
     "rows.employee": ("Сотрудник", "Employee"),
     "rows.booked": ("Запись", "Booked for"),
-    "rows.arrived": ("Заезд", "Arrived"),
     "rows.sales": ("Продажи, ₽", "Sales, ₽"),
-    "rows.margin": ("Маржа, ₽", "Margin, ₽"),
     "rows.none": ("Ни одной строки: цифра равна нулю.", "No rows: the figure is zero."),
     "rows.page": ("{from_} – {to} из {of}", "{from_} – {to} of {of}"),
     "rows.next": ("Дальше", "Next"),
@@ -184,7 +180,6 @@ _RAW: Final[dict[str, tuple[str, str]]] = {
     "step.next": ("Следующая строка", "Next row"),
     "step.previous": ("Предыдущая строка", "Previous row"),
     # card of an inquiry
-    "card.title": ("{kind}, {at}", "{kind}, {at}"),
     "card.client": ("Клиент", "Client"),
     "card.phone": ("Телефон", "Phone"),
     "card.hidden": ("номер скрыт", "hidden number"),
@@ -215,9 +210,7 @@ _RAW: Final[dict[str, tuple[str, str]]] = {
     "card.visits": ("Заезды", "Arrivals"),
     "card.sales": ("Чеки", "Receipts"),
     "card.lead": ("Сделка", "Deal"),
-    "card.stages": ("Этапы", "Stages"),
     "card.events": ("События", "Events"),
-    "card.events.about": ("Из них получена эта карточка.", "This card was made of them."),
     "card.leg": ("доб. {ext}", "ext. {ext}"),
     "card.transfer": ("переведён с {ext}", "transferred from {ext}"),
     "card.talk": ("разговор {t}", "talked {t}"),
@@ -272,7 +265,6 @@ _RAW: Final[dict[str, tuple[str, str]]] = {
     # event
     "card.others": ("Другие обращения клиента", "Other inquiries of the client"),
     "event": ("Событие", "Event"),
-    "event.title": ("Событие {type}", "Event {type}"),
     "event.happened": ("Произошло", "Happened"),
     "event.received": ("Получено", "Received"),
     "event.source": ("Источник", "Source"),
@@ -283,7 +275,6 @@ _RAW: Final[dict[str, tuple[str, str]]] = {
     "event.by_receipt": ("время получения: источник времени не дал", "time of receipt: the source gave none"),
     "event.decoded": ("Что понято", "Decoded"),
     "event.raw": ("Исходный вебхук", "Raw webhook"),
-    "event.raw.none": ("Вебхука нет: событие создано внутри системы.", "No webhook: the event was made inside the system."),
     "event.raw.gone": ("Вебхук этого события не найден в журнале.", "The webhook of this event is not in the log."),
     "event.request": ("Запрос", "Request"),
     "event.query": ("Параметры", "Query"),
@@ -324,7 +315,6 @@ _RAW: Final[dict[str, tuple[str, str]]] = {
     "printed.filters": ("Отбор", "Filter"),
     "printed.rules": ("правила {version}", "rules {version}"),
     "no_filters": ("нет", "none"),
-    "optional_value": ("—", "—"),
 }
 
 TEXTS: Final[dict[str, Label]] = {key: Label(*pair) for key, pair in _RAW.items()}

@@ -19,10 +19,24 @@ from zoneinfo import ZoneInfo
 from domain.directory import Directory
 from domain.event import Event, Evidence
 from domain.facts.base import Fact
-from domain.facts.calls import CallAnswered, CallEnded, CallLegRang, CallStarted, CallTransferred, RecordingStored
+from domain.facts.calls import (
+    CallAnswered,
+    CallEnded,
+    CallLegRang,
+    CallStarted,
+    CallTransferred,
+    RecordingStored,
+)
 from domain.facts.company import DictionaryChanged, EmployeeChanged, Extension, NumberAssigned, PlanSet
 from domain.facts.inquiries import InquiryCategorised, InquiryResultSet, RefusalRecorded, WalkInRegistered
-from domain.facts.sales import BookingCancelled, BookingMade, BookingMoved, ClientArrived, SaleLine, SaleRecorded
+from domain.facts.sales import (
+    BookingCancelled,
+    BookingMade,
+    BookingMoved,
+    ClientArrived,
+    SaleLine,
+    SaleRecorded,
+)
 from domain.facts.sites import ChatAnswered, ChatFinished, ChatMessage, ChatStarted, FormSubmitted
 from domain.translate import Said, make_events
 
