@@ -41,7 +41,8 @@ def announce(settings: Settings, name: str, host: str, port: int) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_private(
-            folder / f"{name}.json", json.dumps(asdict(Part(name, os.getpid(), host, port, _started(os.getpid()))))
+            folder / f"{name}.json",
+            json.dumps(asdict(Part(name, os.getpid(), host, port, _started(os.getpid())))),
         )
     except OSError as error:
         log.warning("announce.failed", part=name, error=error.strerror)

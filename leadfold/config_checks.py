@@ -70,7 +70,10 @@ def _secrets(settings: Settings) -> Iterator[Found]:
         if secret in seen:
             yield ("sources", index, "secret"), f"{source.name!r} has the same secret as {seen[secret]!r}"
         if any(not (c.isalnum() or c in "-_.~") for c in secret) and source.provider != "native":
-            yield ("sources", index, "secret"), "a secret is part of an address: letters, digits, - _ . ~ only"
+            yield (
+                ("sources", index, "secret"),
+                "a secret is part of an address: letters, digits, - _ . ~ only",
+            )
         seen[secret] = source.name
         if source.signing_secret is not None and source.provider != "native":
             yield ("sources", index, "signing_secret"), "only native sources are signed so"
@@ -93,11 +96,8 @@ def _extensions(settings: Settings) -> Iterator[Found]:
             others = held.setdefault((extension.source, extension.ext), [])
             clash = next((n for f, t, n in others if n != employee.id and first < t and f < following), None)
             if clash:
-                yield (
-                    ("employees", index, "extensions", position),
-                    f"extension {extension.ext} is held by {clash!r} and {employee.id!r} on the same days: "
-                    "give them periods (from, to)",
-                )
+                both = f"extension {extension.ext} is held by {clash!r} and {employee.id!r} on the same days"
+                yield ("employees", index, "extensions", position), f"{both}: give them periods (from, to)"
             others.append((first, following, employee.id))
 
 
@@ -106,7 +106,10 @@ def _numbers(settings: Settings) -> Iterator[Found]:
     for index, number in enumerate(settings.numbers):
         first, following = number.valid_from or date.min, number.valid_to or date.max
         if any(first < t and f < following for f, t in held.get(number.number, ())):
-            yield ("numbers", index), f"{number.number} is assigned twice for the same days: give periods (from, to)"
+            yield (
+                ("numbers", index),
+                f"{number.number} is assigned twice for the same days: give periods (from, to)",
+            )
         held.setdefault(number.number, []).append((first, following))
 
 
@@ -114,15 +117,20 @@ def _plans(settings: Settings) -> Iterator[Found]:
     known = {e.id for e in settings.employees}
     for index, plan in enumerate(settings.plans):
         if plan.employee is not None and known and plan.employee not in known:
-            yield ("plans", index, "employee"), f"there is no employee {plan.employee!r}{_near(plan.employee, known)}"
+            yield (
+                ("plans", index, "employee"),
+                f"there is no employee {plan.employee!r}{_near(plan.employee, known)}",
+            )
         if plan.employee is not None and plan.team is not None:
             yield ("plans", index, "team"), "a plan is for an employee or for a team, not both"
 
 
 def _log(settings: Settings) -> Iterator[Found]:
     log = settings.log
-    if log.engine == "kafka" and log.security.startswith("sasl") and not (
-        log.username and log.password.get_secret_value()
+    if (
+        log.engine == "kafka"
+        and log.security.startswith("sasl")
+        and not (log.username and log.password.get_secret_value())
     ):
         yield ("log", "username"), f"security = {log.security!r} needs a username and a password"
 

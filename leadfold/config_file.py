@@ -41,7 +41,7 @@ class Problem:
         return f"{self.place}: {self.reason}"
 
 
-class WrongConfig(Exception):  # noqa: N818 - named as the user reads it
+class WrongConfig(Exception):
     """The configuration cannot be used; ``problems`` in the order of the file."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
@@ -106,7 +106,9 @@ def parse(text: str, path: Path) -> Settings:
             raise WrongConfig(_in_order(_problem(e, path, lines, values) for e in error.errors())) from error
         except SettingsError as error:
             raise WrongConfig([Problem("environment", str(error))]) from error
-    problems = [Problem(_place(where, path, lines), reason, where) for where, reason in contradictions(settings)]
+    problems = [
+        Problem(_place(where, path, lines), reason, where) for where, reason in contradictions(settings)
+    ]
     if problems:
         raise WrongConfig(_in_order(problems))
     return settings.model_copy(update={"data_dir": (path.parent / settings.data_dir).resolve()})
@@ -170,7 +172,8 @@ def _problem(error: ErrorDetails, path: Path, lines: Lines, values: Mapping[str,
             reason = f"{name}: {message}" if name else message
         case "literal_error":
             reason = f"{name}: {error['input']!r} is not one of {error['ctx']['expected']}" + _near(
-                str(error["input"]), str(error["ctx"]["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
+                str(error["input"]),
+                str(error["ctx"]["expected"]).replace("'", "").replace(" or ", ", ").split(", "),
             )
         case "too_short" if where[-1] in _SECRET_KEYS:
             reason = f"{name}: a secret must have at least {error['ctx']['min_length']} characters"
@@ -199,7 +202,9 @@ def _missing_hint(where: Sequence[str | int]) -> str:
 
 def _suggestion(where: Sequence[str | int]) -> str:
     known = _known_keys(where[:-1])
-    return _near(str(where[-1]), known) or (f"; known here: {', '.join(sorted(known))}" if len(known) < 12 else "")
+    return _near(str(where[-1]), known) or (
+        f"; known here: {', '.join(sorted(known))}" if len(known) < 12 else ""
+    )
 
 
 def _near(given: str, known: Sequence[str]) -> str:
@@ -213,7 +218,9 @@ def _known_keys(where: Sequence[str | int]) -> list[str]:
     for part in where:
         if isinstance(part, int) or model is None:
             continue
-        one = model.model_fields.get(part) or next((f for f in model.model_fields.values() if f.alias == part), None)
+        one = model.model_fields.get(part) or next(
+            (f for f in model.model_fields.values() if f.alias == part), None
+        )
         model = _model_in(one.annotation) if one else None
     return [f.alias or name for name, f in model.model_fields.items()] if model else []
 

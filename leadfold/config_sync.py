@@ -83,7 +83,11 @@ def _facts(settings: Settings) -> Iterable[Fact]:
     for office in settings.offices:
         attrs = {"timezone": office.timezone} if office.timezone else {}
         yield DictionaryChanged(
-            dictionary="office", item=office.id, label=office.label, label_en=office.label_en, attrs=dict(attrs)
+            dictionary="office",
+            item=office.id,
+            label=office.label,
+            label_en=office.label_en,
+            attrs=dict(attrs),
         )
     for employee in settings.employees:
         yield EmployeeChanged(
@@ -110,7 +114,10 @@ def _facts(settings: Settings) -> Iterable[Fact]:
     yield from _dictionaries(settings)
     if settings.rules.body:
         yield RulePublished(
-            version=RULE_VERSION, valid_from=settings.rules.valid_from, body=settings.rules.body, by="leadfold.toml"
+            version=RULE_VERSION,
+            valid_from=settings.rules.valid_from,
+            body=settings.rules.body,
+            by="leadfold.toml",
         )
     for plan in settings.plans:
         yield PlanSet(
@@ -169,7 +176,9 @@ def plan(
         events.append(_event(key, after[key], key_secret))
     for key, before in state.items.items():
         if key not in wanted and not before.gone:
-            after[key] = Published(_removal(before.fact, now.date()), before.changes + 1, _after(before, now), gone=True)
+            after[key] = Published(
+                _removal(before.fact, now.date()), before.changes + 1, _after(before, now), gone=True
+            )
             events.append(_event(key, after[key], key_secret))
     return events, State(after, complete=True)
 
@@ -183,7 +192,9 @@ def _removal(fact: Fact, today: date) -> Fact:
     """What a removed item says from now on. Numbers and rates end today: what was counted by them stays."""
     match fact:
         case DictionaryChanged():
-            built_in = (e for e in DEFAULT_DICTIONARY if (e.dictionary, e.item) == (fact.dictionary, fact.item))
+            built_in = (
+                e for e in DEFAULT_DICTIONARY if (e.dictionary, e.item) == (fact.dictionary, fact.item)
+            )
             return next(built_in, fact.model_copy(update={"removed": True}))
         case EmployeeChanged():
             return fact.model_copy(update={"removed": True})
@@ -222,7 +233,9 @@ def from_events(events: Iterable[Event]) -> State:
         if event.source != SOURCE or key is None:
             continue
         counted[key] = counted.get(key, -1) + 1
-        found[key] = Published(event.data, counted[key], event.time, gone=bool(getattr(event.data, "removed", False)))
+        found[key] = Published(
+            event.data, counted[key], event.time, gone=bool(getattr(event.data, "removed", False))
+        )
     return State(found, complete=False)
 
 

@@ -103,7 +103,9 @@ class Category(Entry):
 class RuleSet(Rules):
     """What differs from the usual rules: the settings of `domain.rules.Rules` that are written here."""
 
-    valid_from: AwareDatetime | None = Field(None, description="in force from here on; absent: for all history")
+    valid_from: AwareDatetime | None = Field(
+        None, description="in force from here on; absent: for all history"
+    )
 
     @property
     def body(self) -> dict[str, Any]:
@@ -118,4 +120,3 @@ class Plan(Period):
     value: Decimal
     employee: str | None = None
     team: str | None = None
-

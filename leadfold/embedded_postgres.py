@@ -48,7 +48,7 @@ _OPTIONS = {
 }
 
 
-class PostgresFailed(Exception):  # noqa: N818 - named as the user reads it
+class PostgresFailed(Exception):
     """The embedded server could not be started; the text ends with what it said."""
 
 
@@ -91,7 +91,6 @@ class EmbeddedPostgres:
         user = self._initialise()
         self._end_leftover()
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
-        deadline = time.monotonic() + _START_S
         self._spawn(user)
         url = self._wait(time.monotonic() + _START_S)
         if url is None:
@@ -160,7 +159,9 @@ class EmbeddedPostgres:
         if user:
             os.chown(folder, owner, -1)
         if folder.stat().st_uid != owner or folder.is_symlink():
-            raise PostgresFailed(f"{folder} belongs to somebody else: remove it, or use a data_dir with a shorter name")
+            raise PostgresFailed(
+                f"{folder} belongs to somebody else: remove it, or use a data_dir with a shorter name"
+            )
         folder.chmod(0o700)
         return folder
 
@@ -267,4 +268,3 @@ def _die_with_parent() -> Callable[[], None] | None:
             os._exit(1)
 
     return prepare
-

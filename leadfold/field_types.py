@@ -16,7 +16,9 @@ def _zone(value: str) -> str:
         ZoneInfo(value)
     except (ValueError, OSError, KeyError) as error:
         near = difflib.get_close_matches(value, sorted(available_timezones()), n=1, cutoff=0.7)
-        hint = f"; did you mean {near[0]!r}?" if near else "; write it like Europe/Moscow or Asia/Yekaterinburg"
+        hint = (
+            f"; did you mean {near[0]!r}?" if near else "; write it like Europe/Moscow or Asia/Yekaterinburg"
+        )
         raise ValueError(f"{value!r} is not a time zone{hint}") from error
     return value
 
@@ -37,7 +39,7 @@ def _loopback(value: str) -> str:
 
 
 def _host(value: str) -> str:
-    if not value or any(c in value for c in " /:[]") and not _is_ip(value):
+    if not value or (any(c in value for c in " /:[]") and not _is_ip(value)):
         raise ValueError(f"{value!r} is not a host name or address (the port is a setting of its own)")
     return value
 
@@ -78,7 +80,10 @@ Region = Annotated[str, AfterValidator(_region)]
 """ISO 3166 country."""
 Phone = Annotated[str, AfterValidator(_phone)]
 """Full telephone number; becomes E.164."""
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$", description="small letters, digits, . - and _")]
+Name = Annotated[
+    str,
+    Field(pattern=r"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$", description="small letters, digits, . - and _"),
+]
 """Name of a source: part of its address and of event ids."""
 Key = Annotated[str, Field(min_length=1, max_length=200)]
 """Identifier of a directory item; it never changes."""

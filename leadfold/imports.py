@@ -83,7 +83,8 @@ def _employee(row: Row) -> Fact:
         office=card.office,
         role=card.role,
         extensions=tuple(
-            Extension(ext=e.ext, scope=e.source, valid_from=e.valid_from, valid_to=e.valid_to) for e in card.extensions
+            Extension(ext=e.ext, scope=e.source, valid_from=e.valid_from, valid_to=e.valid_to)
+            for e in card.extensions
         ),
         logins=card.logins,
         phones=card.phones,
@@ -155,7 +156,10 @@ def _items(
 
 
 def _known(directory: Directory) -> dict[tuple[str, ...], Fact]:
-    facts: Iterable[Fact] = (*directory.employees.values(), *(n for group in directory.numbers.values() for n in group))
+    facts: Iterable[Fact] = (
+        *directory.employees.values(),
+        *(n for group in directory.numbers.values() for n in group),
+    )
     return {key: fact for fact in facts if (key := item_key(fact)) is not None}
 
 
@@ -211,7 +215,9 @@ def events(path: Path, *, source: SourceConfig, now: datetime, key_secret: bytes
             for error in result.get("errors", ()):
                 found.wrong.append(Wrong(line, f"{error['field']}: {error['what']}"))
         if len(results) != len(part):
-            found.wrong.append(Wrong(part[0][0], f"cannot be read: {told.unreadable or told.answer.body.decode()}"))
+            found.wrong.append(
+                Wrong(part[0][0], f"cannot be read: {told.unreadable or told.answer.body.decode()}")
+            )
         found.events.extend(told.events)
     return found
 

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 
-class AlreadyRunning(Exception):  # noqa: N818 - named as the user reads it
+class AlreadyRunning(Exception):
     """Another process holds the folder; ``pid`` when it could be read."""
 
     def __init__(self, folder: Path, pid: int | None) -> None:

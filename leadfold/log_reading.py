@@ -22,7 +22,9 @@ async def records(
     offset = first
     while offset < following:
         try:
-            found = await log.read(partition, offset, max_records=min(batch, following - offset), max_wait_s=5.0)
+            found = await log.read(
+                partition, offset, max_records=min(batch, following - offset), max_wait_s=5.0
+            )
         except RecordCorrupt as error:
             yield error
             offset = error.offset + 1

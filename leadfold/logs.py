@@ -16,9 +16,37 @@ import structlog
 #: Names under which personal data or secrets could slip into a line; whatever comes under them is dropped.
 SENSITIVE: Final = frozenset(
     {
-        "phone", "phones", "client_phone", "client_phone_raw", "number", "line", "email", "emails", "name", "client_name",
-        "text", "message_text", "body", "query", "url", "headers", "evidence", "fact", "data", "refs", "ref", "raw",
-        "secret", "password", "token", "key_secret", "authorization", "recording_url", "values", "fields", "payload",
+        "phone",
+        "phones",
+        "client_phone",
+        "client_phone_raw",
+        "number",
+        "line",
+        "email",
+        "emails",
+        "name",
+        "client_name",
+        "text",
+        "message_text",
+        "body",
+        "query",
+        "url",
+        "headers",
+        "evidence",
+        "fact",
+        "data",
+        "refs",
+        "ref",
+        "raw",
+        "secret",
+        "password",
+        "token",
+        "key_secret",
+        "authorization",
+        "recording_url",
+        "values",
+        "fields",
+        "payload",
     }
 )
 _HIDDEN: Final = "[dropped]"
@@ -57,7 +85,9 @@ def setup(part: str, level: str = "info", *, file: Path | None = None) -> None:
     if file is not None:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            handlers.append(RotatingFileHandler(file, maxBytes=_FILE_BYTES, backupCount=_FILES, encoding="utf-8"))
+            handlers.append(
+                RotatingFileHandler(file, maxBytes=_FILE_BYTES, backupCount=_FILES, encoding="utf-8")
+            )
             to_stderr.setLevel(logging.WARNING)
         except OSError as error:
             problem = error

@@ -37,7 +37,10 @@ def registry() -> dict[str, Metric]:
 
 def table() -> str:
     """The registry as a Markdown table, for the documentation."""
-    rows = [f"| `{m.name}` | {m.part} | {m.kind} | {', '.join(m.labels) or '–'} | {m.meaning} |" for m in registry().values()]
+    rows = [
+        f"| `{m.name}` | {m.part} | {m.kind} | {', '.join(m.labels) or '–'} | {m.meaning} |"
+        for m in registry().values()
+    ]
     return "\n".join(["| metric | part | kind | labels | meaning |", "|---|---|---|---|---|", *rows])
 
 

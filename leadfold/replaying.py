@@ -120,30 +120,7 @@ async def translate_again(
     """
     done = Retranslated()
     pace = _Pace(rate_per_s)
-    chosen: dict[UUID, Event] = {}
-    mended: set[UUID] = set()
-    revisions = {provider: adapter.REVISION for provider, adapter in adapters().items()}
-    for partition, (first, following) in wanted.items():
-        async for stored in records(event_log, partition, first, following, step=step):
-            if not isinstance(stored, StoredRecord):
-                continue
-            done.looked_at += 1
-            if source is not None and header(stored, "ce_source").decode().rpartition("/")[2] != source:
-                continue
-            unreadable = header(stored, "ce_type") == DeliveryUnreadable.TYPE.encode()
-            if not unreadable and not outdated:
-                continue
-            event = unseal(stored.record)
-            if isinstance(event, Undecodable):
-                continue
-            if isinstance(event.data, DeliveryUnreadable) and event.data.reason.startswith("mended:"):
-                mended.add(event.id)
-            elif unreadable or _is_outdated(event, revisions):
-                if event.id not in chosen or event.revision > chosen[event.id].revision:
-                    chosen[event.id] = event
-    for event in chosen.values():
-        if event.id in mended:
-            continue
+    for event in await _chosen(event_log, wanted, source, outdated, step, done):
         done.deliveries += 1
         made = _again(event, book, key_secret, limits, done)
         if not made:
@@ -156,6 +133,36 @@ async def translate_again(
     return done
 
 
+async def _chosen(
+    event_log: EventLog, wanted: Range, source: str | None, outdated: bool, step: Step, done: Retranslated
+) -> list[Event]:
+    """Events of the range whose delivery is to be translated again: of each its newest revision, mended ones left out."""
+    chosen: dict[UUID, Event] = {}
+    revisions = {provider: adapter.REVISION for provider, adapter in adapters().items()}
+    for partition, (first, following) in wanted.items():
+        async for stored in records(event_log, partition, first, following, step=step):
+            if not isinstance(stored, StoredRecord):
+                continue
+            done.looked_at += 1
+            if source is not None and header(stored, "ce_source").decode().rpartition("/")[2] != source:
+                continue
+            if not outdated and header(stored, "ce_type") != DeliveryUnreadable.TYPE.encode():
+                continue
+            event = unseal(stored.record)
+            if isinstance(event, Undecodable):
+                continue
+            known = chosen.get(event.id)
+            if known is None or event.revision > known.revision:
+                chosen[event.id] = event
+    return [event for event in chosen.values() if _is_due(event, revisions)]
+
+
+def _is_due(event: Event, revisions: Mapping[str, int]) -> bool:
+    if isinstance(event.data, DeliveryUnreadable):
+        return not event.data.reason.startswith("mended:")
+    return _is_outdated(event, revisions)
+
+
 def _is_outdated(event: Event, revisions: Mapping[str, int]) -> bool:
     """Whether the event carries its delivery, and an older revision of the adapter read it."""
     if not isinstance(event.evidence, Evidence):
@@ -164,7 +171,9 @@ def _is_outdated(event: Event, revisions: Mapping[str, int]) -> bool:
     return event.revision < revisions.get(provider, 0)
 
 
-def _again(event: Event, book: SourceBook, key_secret: bytes, limits: Limits, done: Retranslated) -> list[Event]:
+def _again(
+    event: Event, book: SourceBook, key_secret: bytes, limits: Limits, done: Retranslated
+) -> list[Event]:
     try:
         made = retranslate(event, book=book, key_secret=key_secret, limits=limits)
     except LookupError as error:

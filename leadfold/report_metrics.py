@@ -11,8 +11,18 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-REQUESTS = ("leadfold_report_requests_total", "counter", "Requests to the pages and the API by status.", ("status",))
-SECONDS = ("leadfold_report_request_seconds", "histogram", "From the request to the answer, static files left out.", ())
+REQUESTS = (
+    "leadfold_report_requests_total",
+    "counter",
+    "Requests to the pages and the API by status.",
+    ("status",),
+)
+SECONDS = (
+    "leadfold_report_request_seconds",
+    "histogram",
+    "From the request to the answer, static files left out.",
+    (),
+)
 DATABASE_UP = ("leadfold_report_database_up", "gauge", "1 while Postgres answers and has read models.", ())
 
 METRICS = (REQUESTS, SECONDS, DATABASE_UP)

@@ -39,7 +39,9 @@ class Log(Section):
     bootstrap: str = Field("localhost:9092", description="host:port of one or more brokers, with commas")
     topic: str = Field("leadfold.events", pattern=r"^[A-Za-z0-9._-]{1,249}$")
     partitions: int = Field(12, ge=1, le=1000, description="how many the topic has; checked at start")
-    replication: int = Field(1, ge=1, le=10, description="copies of each partition, for `leadfold log create`")
+    replication: int = Field(
+        1, ge=1, le=10, description="copies of each partition, for `leadfold log create`"
+    )
     security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     username: str = ""
@@ -64,16 +66,22 @@ class Ingest(Section):
     public_url: str = Field(
         "", pattern=r"^(https?://[^\s]+)?$", description="how providers reach us, if not http://host:port"
     )
-    deadline_s: float = Field(2.0, gt=0, le=60, description="a delivery is answered within this time (design §4)")
+    deadline_s: float = Field(
+        2.0, gt=0, le=60, description="a delivery is answered within this time (design §4)"
+    )
     max_body_bytes: int = Field(1_048_576, ge=1024, le=3_145_728)
     max_fields: int = Field(2000, ge=10)
     max_depth: int = Field(12, ge=2, le=100)
     max_batch: int = Field(500, ge=1, le=10_000, description="events in one POST /v1/events")
-    max_in_flight: int = Field(2000, ge=10, description="deliveries at the same time; more get 503 and Retry-After")
+    max_in_flight: int = Field(
+        2000, ge=10, description="deliveries at the same time; more get 503 and Retry-After"
+    )
     read_timeout_s: float = Field(10.0, gt=0, description="until a body must have arrived")
     rate_per_s: float = Field(5000, ge=0, description="deliveries a second from one source; 0: no limit")
     rate_burst: int = Field(20_000, ge=1, description="deliveries at once from one source")
-    spool_max_bytes: int = Field(1_073_741_824, ge=1_048_576, description="room for deliveries while the log is away")
+    spool_max_bytes: int = Field(
+        1_073_741_824, ge=1_048_576, description="room for deliveries while the log is away"
+    )
     accept_received_header: bool = Field(
         False, description="only to replay history or in tests: X-Leadfold-Received says when a delivery came"
     )
@@ -92,8 +100,12 @@ class Projector(Section):
     host: Host = Field("127.0.0.1", description="address of its /healthz, /readyz and /metrics")
     port: Port = 8082
     batch: int = Field(2000, ge=1, le=20_000, description="events folded in one transaction")
-    dead_in_a_row: int = Field(100, ge=1, description="it stops when so many events in a row could not be folded")
-    dead_ratio: float = Field(0.5, gt=0, le=1, description="it stops when more than this share of events could not")
+    dead_in_a_row: int = Field(
+        100, ge=1, description="it stops when so many events in a row could not be folded"
+    )
+    dead_ratio: float = Field(
+        0.5, gt=0, le=1, description="it stops when more than this share of events could not"
+    )
     rebuild_workers: int = Field(2, ge=1, le=64, description="processes that fill a new build")
 
 
@@ -101,7 +113,8 @@ class Secrets(Section):
     """Keys of this installation. They are made once by `leadfold init` and must never change."""
 
     key_secret: SecretStr = Field(
-        min_length=32, description="keyed hash that spreads clients over partitions: no personal data in Kafka keys"
+        min_length=32,
+        description="keyed hash that spreads clients over partitions: no personal data in Kafka keys",
     )
 
 
@@ -117,12 +130,18 @@ class Source(Section):
 
     name: Name
     provider: str = Field(description="whose deliveries: the adapters of `ingest.adapters`, or native")
-    secret: SecretStr = Field(min_length=16, description="part of the address, or the bearer key of a native source")
-    timezone: Zone | None = Field(None, description="clock of the times that the provider gives without a zone")
+    secret: SecretStr = Field(
+        min_length=16, description="part of the address, or the bearer key of a native source"
+    )
+    timezone: Zone | None = Field(
+        None, description="clock of the times that the provider gives without a zone"
+    )
     office: str | None = None
     channel: str | None = Field(None, description="traffic source of its inquiries, if it is always the same")
     signing_secret: SecretStr | None = Field(None, description="native: Standard Webhooks secret (whsec_…)")
-    options: dict[str, str | int | bool] = Field(default_factory=dict, description="what the provider's adapter knows")
+    options: dict[str, str | int | bool] = Field(
+        default_factory=dict, description="what the provider's adapter knows"
+    )
 
 
 def _absolute(value: Any) -> Any:
@@ -163,8 +182,8 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - signature of the base
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Environment before file: a container overrides one value without a file of its own."""
         return env_settings, init_settings
@@ -201,4 +220,3 @@ def local_host(host: str) -> str:
     if host in ("0.0.0.0", "::", ""):  # noqa: S104 - the wildcard is compared, not bound
         return "127.0.0.1"
     return f"[{host}]" if ":" in host else host
-

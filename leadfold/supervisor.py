@@ -38,7 +38,7 @@ class Child:
     restarts: int = 0
 
 
-class GaveUp(Exception):  # noqa: N818 - named as the user reads it
+class GaveUp(Exception):
     """A part ended in a way that another start would not mend."""
 
     def __init__(self, name: str, code: int) -> None:

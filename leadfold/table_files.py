@@ -21,7 +21,9 @@ class Row:
     cells: dict[str, str]
 
 
-def read_table(path: Path, *, known: Sequence[str], needed: Sequence[str], open_ended: bool = False) -> list[Row]:
+def read_table(
+    path: Path, *, known: Sequence[str], needed: Sequence[str], open_ended: bool = False
+) -> list[Row]:
     """Rows of a file with a header line.
 
     Names in the header are compared without case and spaces. ``open_ended`` allows names beside the known ones.
@@ -43,7 +45,9 @@ def read_table(path: Path, *, known: Sequence[str], needed: Sequence[str], open_
                 _check_header(header, known, needed, open_ended)
                 continue
             if len(cells) > len(header) and any(cell.strip() for cell in cells[len(header) :]):
-                raise WrongTable(f"line {reader.line_num}: {len(cells)} cells, but the header has {len(header)}")
+                raise WrongTable(
+                    f"line {reader.line_num}: {len(cells)} cells, but the header has {len(header)}"
+                )
             found = {n: c.strip() for n, c in zip(header, cells, strict=False) if n and c.strip()}
             rows.append(Row(reader.line_num, found))
     except csv.Error as error:
@@ -74,10 +78,14 @@ def _name(cell: str, known: Sequence[str]) -> str:
     return next((name for name in known if name.casefold() == folded), plain)
 
 
-def _check_header(header: Sequence[str], known: Sequence[str], needed: Sequence[str], open_ended: bool) -> None:
+def _check_header(
+    header: Sequence[str], known: Sequence[str], needed: Sequence[str], open_ended: bool
+) -> None:
     problems = [f"column {name!r} is missing" for name in needed if name not in header]
     if not open_ended:
         problems += [f"unknown column {name!r}" for name in header if name and name not in known]
-    problems += [f"column {name!r} is there twice" for name in dict.fromkeys(header) if name and header.count(name) > 1]
+    problems += [
+        f"column {name!r} is there twice" for name in dict.fromkeys(header) if name and header.count(name) > 1
+    ]
     if problems:
         raise WrongTable(f"line 1: {'; '.join(problems)}. Columns: {', '.join(known)}")

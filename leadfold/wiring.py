@@ -21,7 +21,7 @@ from projector.settings import Limits, ProjectorSettings
 log = structlog.get_logger(__name__)
 
 
-class NotRunning(Exception):  # noqa: N818 - named as the user reads it
+class NotRunning(Exception):
     """Something that must run for this does not; the text says what to start."""
 
 
@@ -149,16 +149,16 @@ def projector_settings(settings: Settings, database_url: str) -> ProjectorSettin
             dead_in_a_row=settings.projector.dead_in_a_row,
             dead_ratio=settings.projector.dead_ratio,
         ),
-        further_views=report_views(),
+        further_views=(report_views(settings.company.timezone),),
     )
 
 
-def report_views() -> tuple[str, ...]:
-    """The reports as SQL for analysts, made with each build; `project` renews them when rules change."""
+def report_views(timezone: str) -> str:
+    """The reports as SQL views for analysts, with ``{schema}`` for the build: made with each switch of builds."""
     from reports.sql_views import analytics_ddl
 
     any_build = "build_9999"
-    return (analytics_ddl(any_build).replace(any_build, "{schema}"),)
+    return analytics_ddl(any_build, timezone).replace(any_build, "{schema}")
 
 
 def fold_inputs(settings: Settings) -> tuple[object, ...]:

@@ -20,7 +20,14 @@ from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.measure import Measurement
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from leadfold.config_file import Config, WrongConfig, load
@@ -84,7 +91,11 @@ def plain(value: Any) -> Any:
     """A value as JSON can hold it: moments ISO-8601 in UTC, Decimal as text, dataclasses as objects."""
     match value:
         case datetime():
-            return value.astimezone(UTC).isoformat().replace("+00:00", "Z") if value.tzinfo else value.isoformat()
+            return (
+                value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+                if value.tzinfo
+                else value.isoformat()
+            )
         case date():
             return value.isoformat()
         case Decimal() | UUID() | Path():
@@ -168,7 +179,9 @@ def moment(text: str | None, zone: str) -> datetime | None:
     try:
         found = datetime.fromisoformat(text)
     except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is no moment: write 2026-03-31, 2026-03-31T18:00 or with +03:00") from error
+        raise typer.BadParameter(
+            f"{text!r} is no moment: write 2026-03-31, 2026-03-31T18:00 or with +03:00"
+        ) from error
     return (found if found.tzinfo else found.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
 
 

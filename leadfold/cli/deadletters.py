@@ -9,7 +9,19 @@ from typing import Annotated, Any
 
 import typer
 
-from leadfold.cli.common import EXIT_CODES, Exit, Json, config, err, fail, out, plain, print_json, print_table, run_async
+from leadfold.cli.common import (
+    EXIT_CODES,
+    Exit,
+    Json,
+    config,
+    err,
+    fail,
+    out,
+    plain,
+    print_json,
+    print_table,
+    run_async,
+)
 from leadfold.settings import Settings
 
 app = typer.Typer(
@@ -56,7 +68,16 @@ def list_(
         print_table(
             ("number", "kind", "event", "type", "place", "reason", "attempts", "last"),
             (
-                (d.deadletter_id, d.kind, d.event_id, d.event_type, f"{d.partition}:{d.offset}", d.reason, d.attempts, d.last_at)
+                (
+                    d.deadletter_id,
+                    d.kind,
+                    d.event_id,
+                    d.event_type,
+                    f"{d.partition}:{d.offset}",
+                    d.reason,
+                    d.attempts,
+                    d.last_at,
+                )
                 for d in found
             ),
         )
@@ -109,7 +130,9 @@ async def _show(settings: Settings, number: int) -> dict[str, Any] | None:
 
 @app.command("retry")
 def retry(
-    numbers: Annotated[list[int] | None, typer.Argument(help="From the list; all open ones when absent.")] = None,
+    numbers: Annotated[
+        list[int] | None, typer.Argument(help="From the list; all open ones when absent.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Try again, after a fix. Exit code 1 when some still fail.

@@ -68,7 +68,8 @@ def numbers(file: File, dry_run: DryRun = False, as_json: Json = False) -> None:
 def events(
     file: File,
     source: Annotated[
-        str, typer.Option("--source", help="Name under which the events appear; a native source, or a new name.")
+        str,
+        typer.Option("--source", help="Name under which the events appear; a native source, or a new name."),
     ] = "import",
     dry_run: DryRun = False,
     as_json: Json = False,
@@ -126,7 +127,13 @@ def _finish(settings: Settings, read: object, file: Path, dry_run: bool, as_json
     imported = 0 if dry_run or found.wrong else len(found.events)
     if as_json:
         print_json(
-            {"imported": imported, "new": len(found.events), "same": found.same, "dry_run": dry_run, "wrong": found.wrong}
+            {
+                "imported": imported,
+                "new": len(found.events),
+                "same": found.same,
+                "dry_run": dry_run,
+                "wrong": found.wrong,
+            }
         )
     elif not found.wrong:
         told = f"{len(found.events)} would be imported" if dry_run else f"[green]{imported} imported[/]"

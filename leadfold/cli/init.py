@@ -20,12 +20,16 @@ def register(app: typer.Typer) -> None:
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the installation; made when missing.")] = Path(
-        "."
-    ),
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder of the installation; made when missing.")
+    ] = Path(),
     force: Annotated[
-        bool, typer.Option("--force", help="Replace an existing leadfold.toml. Its secrets are lost: events that come "
-                           "later land in other partitions, and sources get new addresses.")
+        bool,
+        typer.Option(
+            "--force",
+            help="Replace an existing leadfold.toml. Its secrets are lost: events that come "
+            "later land in other partitions, and sources get new addresses.",
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -43,6 +47,6 @@ def init(
         print_json({"config": str(path.absolute())})
         return
     err.print(f"[green]Wrote {path}[/]. Next:")
-    place = "" if folder == Path(".") else f"--config {path} "
+    place = "" if folder == Path() else f"--config {path} "
     err.print(f"  leadfold {place}sources add main --provider sipuni   # prints the address for the provider")
     err.print(f"  leadfold {place}run", markup=False)

@@ -43,7 +43,9 @@ def create(as_json: Json = False) -> None:
     """
     settings = config().settings
     made = run_async(_create(settings))
-    where = settings.log.topic if not settings.embedded_log else str(settings.data_dir / "events" / "events.db")
+    where = (
+        settings.log.topic if not settings.embedded_log else str(settings.data_dir / "events" / "events.db")
+    )
     if as_json:
         print_json({"engine": settings.log.engine, "log": where, "created": made})
     else:
@@ -79,7 +81,8 @@ def copy(
         str | None, typer.Option("--from", help="embedded or kafka: where from; the other one when absent.")
     ] = None,
     file: Annotated[
-        Path | None, typer.Option("--file", help="The embedded file, when it is not the one in the data folder.")
+        Path | None,
+        typer.Option("--file", help="The embedded file, when it is not the one in the data folder."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -161,8 +164,8 @@ async def _tail(
         for stored in await newest(log, count):
             _show_line(stored, type_, source, as_json)
         while follow:
-            for partition in offsets:
-                found = await log.read(partition, offsets[partition], max_records=500, max_wait_s=0.0)
+            for partition, offset in list(offsets.items()):
+                found = await log.read(partition, offset, max_records=500, max_wait_s=0.0)
                 for stored in found:
                     _show_line(stored, type_, source, as_json)
                     offsets[partition] = stored.offset + 1
@@ -276,7 +279,9 @@ async def _place_in_database(settings: Settings, event_id: str) -> tuple[int, in
 
 @app.command("stats")
 def stats(
-    types: Annotated[bool, typer.Option("--types", help="Also count by type and source: reads the whole log.")] = False,
+    types: Annotated[
+        bool, typer.Option("--types", help="Also count by type and source: reads the whole log.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Partitions with their first and next offsets and the moments of their ends; `--types` counts events.
@@ -291,7 +296,14 @@ def stats(
     print_table(
         ("partition", "first", "next", "records", "oldest", "newest"),
         (
-            (p["partition"], p["first"], p["next"], p["records"], p["oldest_stored_at"], p["newest_stored_at"])
+            (
+                p["partition"],
+                p["first"],
+                p["next"],
+                p["records"],
+                p["oldest_stored_at"],
+                p["newest_stored_at"],
+            )
             for p in found["partitions"]
         ),
         title=f"{found['engine']}: {found['records']} records",

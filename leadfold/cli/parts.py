@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Callable
+
 import typer
 
 from leadfold.cli.common import Exit, config, fail
@@ -54,10 +57,8 @@ def project() -> None:
     served(lambda: base.run(serve(current)), current.settings.projector.host, current.settings.projector.port)
 
 
-def served(work: object, host: str, port: int) -> None:
-    import errno
-
-    assert callable(work)
+def served(work: Callable[[], None], host: str, port: int) -> None:
+    """Run a part to its end; an address that cannot be had is a refusal (exit code 4), not a failure."""
     try:
         work()
     except OSError as error:

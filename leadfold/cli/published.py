@@ -16,7 +16,9 @@ def register(app: typer.Typer) -> None:
 
 
 def openapi(
-    asyncapi: Annotated[bool, typer.Option("--asyncapi", help="The event log as AsyncAPI 3.0 instead.")] = False,
+    asyncapi: Annotated[
+        bool, typer.Option("--asyncapi", help="The event log as AsyncAPI 3.0 instead.")
+    ] = False,
 ) -> None:
     """Print the HTTP interfaces as an OpenAPI document in JSON.
 

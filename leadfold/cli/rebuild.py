@@ -7,7 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from leadfold.cli.common import Exit, Json, config, err, fail, out, print_json, print_table, progress, run_async
+from leadfold.cli.common import (
+    Exit,
+    Json,
+    config,
+    err,
+    fail,
+    out,
+    print_json,
+    print_table,
+    progress,
+    run_async,
+)
 from leadfold.settings import Settings
 
 _PHASES = {
@@ -26,13 +37,21 @@ def register(app: typer.Typer) -> None:
 
 
 def rebuild(
-    compare: Annotated[bool, typer.Option("--compare", help="Say what would change, table by table.")] = False,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Say what would change, table by table.")
+    ] = False,
     no_switch: Annotated[
         bool, typer.Option("--no-switch", help="Leave the live tables; the new ones stay beside them.")
     ] = False,
-    back: Annotated[bool, typer.Option("--back", help="No new tables: go back to those that were live before.")] = False,
-    drop_old: Annotated[bool, typer.Option("--drop-old", help="Afterwards delete tables that are not live.")] = False,
-    workers: Annotated[int | None, typer.Option(help="Processes that fold; default [projector] rebuild_workers.")] = None,
+    back: Annotated[
+        bool, typer.Option("--back", help="No new tables: go back to those that were live before.")
+    ] = False,
+    drop_old: Annotated[
+        bool, typer.Option("--drop-old", help="Afterwards delete tables that are not live.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that fold; default [projector] rebuild_workers.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Fill new tables from the log, catch up, and put them live in one transaction; readers keep reading.
@@ -71,7 +90,9 @@ def _show_differences(differences: list[Any]) -> None:
     )
     for difference in changed:
         for sample in difference.samples:
-            out.print(f"{difference.table} {sample.key}: new {sample.here}, live {sample.there}", markup=False)
+            out.print(
+                f"{difference.table} {sample.key}: new {sample.here}, live {sample.there}", markup=False
+            )
 
 
 async def _work(

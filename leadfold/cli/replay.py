@@ -19,25 +19,45 @@ def register(app: typer.Typer) -> None:
 
 def replay(
     partition: Annotated[int | None, typer.Option(help="Only this partition.")] = None,
-    first: Annotated[int | None, typer.Option("--from-offset", min=0, help="From here on; default: the beginning.")] = None,
-    last: Annotated[int | None, typer.Option("--to-offset", min=0, help="Up to and including this one.")] = None,
-    since: Annotated[
-        str | None, typer.Option("--since", metavar="TIME", help="Stored at or after this moment (local time of the company).")
+    first: Annotated[
+        int | None, typer.Option("--from-offset", min=0, help="From here on; default: the beginning.")
     ] = None,
-    until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="Stored before this moment.")] = None,
+    last: Annotated[
+        int | None, typer.Option("--to-offset", min=0, help="Up to and including this one.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since", metavar="TIME", help="Stored at or after this moment (local time of the company)."
+        ),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="TIME", help="Stored before this moment.")
+    ] = None,
     retranslate: Annotated[
-        bool, typer.Option("--retranslate", help="Translate unreadable deliveries again, after a fix of their adapter.")
+        bool,
+        typer.Option(
+            "--retranslate", help="Translate unreadable deliveries again, after a fix of their adapter."
+        ),
     ] = False,
-    source: Annotated[str | None, typer.Option("--source", help="With --retranslate: only this source.")] = None,
+    source: Annotated[
+        str | None, typer.Option("--source", help="With --retranslate: only this source.")
+    ] = None,
     outdated: Annotated[
-        bool, typer.Option("--outdated", help="With --retranslate: also deliveries that an older adapter revision read.")
+        bool,
+        typer.Option(
+            "--outdated", help="With --retranslate: also deliveries that an older adapter revision read."
+        ),
     ] = False,
-    rate: Annotated[float | None, typer.Option("--rate", min=0.1, help="At most so many events a second.")] = None,
+    rate: Annotated[
+        float | None, typer.Option("--rate", min=0.1, help="At most so many events a second.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Apply a range of the log to the live read models once more. What they have already changes nothing; positions
-    stay. With `--retranslate` the raw webhooks are translated anew and what comes out is appended under a higher
+    """Apply a range of the log to the live read models once more.
+
+    What they have already changes nothing; positions stay. With `--retranslate` the raw webhooks are translated anew and what comes out is appended under a higher
     revision, so the log keeps both and readers take the newer.
 
     Examples: `leadfold replay --since 2026-03-01 --dry-run`, `leadfold replay --retranslate --source main`
@@ -84,7 +104,9 @@ async def _range(log: Any, bounds: tuple[Any, ...]) -> dict[int, tuple[int, int]
     return wanted
 
 
-async def _apply(settings: Settings, bounds: tuple[Any, ...], rate: float | None, dry_run: bool) -> dict[str, Any]:
+async def _apply(
+    settings: Settings, bounds: tuple[Any, ...], rate: float | None, dry_run: bool
+) -> dict[str, Any]:
     from leadfold.replaying import apply_again
     from leadfold.wiring import event_log, projector_settings, running_database_url
     from projector.database import connect
@@ -115,7 +137,12 @@ async def _apply(settings: Settings, bounds: tuple[Any, ...], rate: float | None
 
 
 async def _retranslate(
-    settings: Settings, bounds: tuple[Any, ...], source: str | None, outdated: bool, rate: float | None, dry_run: bool
+    settings: Settings,
+    bounds: tuple[Any, ...],
+    source: str | None,
+    outdated: bool,
+    rate: float | None,
+    dry_run: bool,
 ) -> dict[str, Any]:
     from ingest.sources import SourceBook
     from leadfold.replaying import translate_again

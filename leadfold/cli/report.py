@@ -48,33 +48,51 @@ def serve() -> None:
 
 @app.command("inquiries")
 def inquiries(
-    first: Annotated[str | None, typer.Option("--from", metavar="DAY", help="First day, e.g. 2026-03-01.")] = None,
+    first: Annotated[
+        str | None, typer.Option("--from", metavar="DAY", help="First day, e.g. 2026-03-01.")
+    ] = None,
     last: Annotated[str | None, typer.Option("--to", metavar="DAY", help="Last day, included.")] = None,
     period: Annotated[
         str | None,
-        typer.Option(help="Instead of days: today, yesterday, week, month (default), last_month, quarter, year."),
+        typer.Option(
+            help="Instead of days: today, yesterday, week, month (default), last_month, quarter, year."
+        ),
     ] = None,
     as_of: Annotated[
-        str | None, typer.Option("--as-of", metavar="TIME", help="Only what had happened before this moment («данные на»).")
+        str | None,
+        typer.Option(
+            "--as-of", metavar="TIME", help="Only what had happened before this moment («данные на»)."
+        ),
     ] = None,
     known_at: Annotated[
-        str | None, typer.Option("--known-at", metavar="TIME", help="Only what had been received before this moment.")
+        str | None,
+        typer.Option("--known-at", metavar="TIME", help="Only what had been received before this moment."),
     ] = None,
     group: Annotated[
-        str | None, typer.Option("--group", metavar="A,B,C", help="Up to three levels: direction,employee,kind …")
+        str | None,
+        typer.Option("--group", metavar="A,B,C", help="Up to three levels: direction,employee,kind …"),
     ] = None,
     filters: Annotated[
         list[str] | None,
-        typer.Option("--filter", metavar="K:in:V,V", help="employee:in:anna,ivan or kind:not:missed; repeatable."),
+        typer.Option(
+            "--filter", metavar="K:in:V,V", help="employee:in:anna,ivan or kind:not:missed; repeatable."
+        ),
     ] = None,
     basis: Annotated[
-        str | None, typer.Option(help="cohort (by the inquiry's date, default) or activity (by each thing's date).")
+        str | None,
+        typer.Option(help="cohort (by the inquiry's date, default) or activity (by each thing's date)."),
     ] = None,
     counted: Annotated[str | None, typer.Option(help="inquiry (default) or client.")] = None,
-    office_time: Annotated[bool, typer.Option("--office-time", help="Days by each office's own clock.")] = False,
+    office_time: Annotated[
+        bool, typer.Option("--office-time", help="Days by each office's own clock.")
+    ] = False,
     lang: Annotated[str | None, typer.Option(help="ru (default) or en.")] = None,
-    xlsx: Annotated[Path | None, typer.Option("--xlsx", metavar="FILE", help="Write an Excel workbook.")] = None,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV (; and decimal comma, UTF-8 with BOM).")] = False,
+    xlsx: Annotated[
+        Path | None, typer.Option("--xlsx", metavar="FILE", help="Write an Excel workbook.")
+    ] = None,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print CSV (; and decimal comma, UTF-8 with BOM).")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """«Обращения клиентов в автосервис». Both days are included. A table by default.

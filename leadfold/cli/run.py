@@ -145,7 +145,9 @@ async def _tell(current: Config, started: float, quiet: bool) -> None:
         return
     missing = [name for name in _PARTS if name not in found]
     if missing:
-        err.print(f"not ready after {_READY_S:g} s: {', '.join(missing)}; see {current.settings.data_dir / 'logs'}")
+        err.print(
+            f"not ready after {_READY_S:g} s: {', '.join(missing)}; see {current.settings.data_dir / 'logs'}"
+        )
         return
     out.print(f"[green]Leadfold runs[/] (ready in {time.time() - started:.1f} s), Ctrl-C ends it.")
     out.print(f"  webhooks  {found['ingest'].url}", markup=False)

@@ -31,7 +31,9 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Small letters, digits, - and _; part of the address.")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="Small letters, digits, - and _; part of the address.")
+]
 
 
 def described(source: Source, settings: Settings) -> dict[str, Any]:
@@ -58,17 +60,25 @@ def described(source: Source, settings: Settings) -> dict[str, Any]:
 def add(
     name: Name,
     provider: Annotated[
-        str, typer.Option("--provider", help="sipuni, jivo, tilda, form (any site form), native (POST /v1/events) …")
+        str,
+        typer.Option(
+            "--provider", help="sipuni, jivo, tilda, form (any site form), native (POST /v1/events) …"
+        ),
     ],
     timezone: Annotated[
-        str | None, typer.Option("--timezone", help="Clock of times that come without a zone, e.g. Asia/Yekaterinburg.")
+        str | None,
+        typer.Option("--timezone", help="Clock of times that come without a zone, e.g. Asia/Yekaterinburg."),
     ] = None,
-    office: Annotated[str | None, typer.Option("--office", help="Office of its inquiries (an id of [[offices]]).")] = None,
+    office: Annotated[
+        str | None, typer.Option("--office", help="Office of its inquiries (an id of [[offices]]).")
+    ] = None,
     channel: Annotated[
-        str | None, typer.Option("--channel", help="Traffic source of its inquiries, if it is always the same.")
+        str | None,
+        typer.Option("--channel", help="Traffic source of its inquiries, if it is always the same."),
     ] = None,
     signed: Annotated[
-        bool, typer.Option("--signed", help="native: also make a Standard Webhooks secret for signed requests.")
+        bool,
+        typer.Option("--signed", help="native: also make a Standard Webhooks secret for signed requests."),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -84,7 +94,9 @@ def add(
     if current.settings.source(name):
         fail(f"there is a source {name!r} already; `leadfold sources list` prints its address", Exit.REFUSED)
     values: dict[str, Any] = {"name": name, "provider": provider, "secret": secrets.token_urlsafe(24)}
-    values |= {k: v for k, v in (("timezone", timezone), ("office", office), ("channel", channel)) if v is not None}
+    values |= {
+        k: v for k, v in (("timezone", timezone), ("office", office), ("channel", channel)) if v is not None
+    }
     if signed:
         values["signing_secret"] = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
     try:
@@ -106,7 +118,9 @@ def add(
     for extra in ("header", "signing_secret"):
         if extra in shown:
             print_line(shown[extra])
-    err.print(f"[green]Added {name}[/] ({provider}). Give the address to the provider, then: leadfold sources check {name}")
+    err.print(
+        f"[green]Added {name}[/] ({provider}). Give the address to the provider, then: leadfold sources check {name}"
+    )
 
 
 @app.command("list")
@@ -186,5 +200,7 @@ def _as_running(settings: Settings) -> Settings:
 
     running = announced(settings, "ingest")
     if settings.ingest.port == 0 and running is not None:
-        return settings.model_copy(update={"ingest": settings.ingest.model_copy(update={"port": running.port})})
+        return settings.model_copy(
+            update={"ingest": settings.ingest.model_copy(update={"port": running.port})}
+        )
     return settings

@@ -19,7 +19,9 @@ def register(app: typer.Typer) -> None:
 
 
 def sql(
-    query: Annotated[str, typer.Argument(metavar="QUERY", help="One statement; - reads it from standard input.")],
+    query: Annotated[
+        str, typer.Argument(metavar="QUERY", help="One statement; - reads it from standard input.")
+    ],
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header line.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -39,7 +41,9 @@ def sql(
     try:
         columns, rows = _run(settings, text)
     except psycopg.errors.QueryCanceled:
-        fail(f"the query took longer than {settings.database.statement_timeout_s:g} s: [database] statement_timeout_s")
+        fail(
+            f"the query took longer than {settings.database.statement_timeout_s:g} s: [database] statement_timeout_s"
+        )
     except psycopg.errors.InsufficientPrivilege as error:
         fail(f"not allowed: {error.diag.message_primary}", Exit.REFUSED)
     except psycopg.errors.ReadOnlySqlTransaction as error:
@@ -82,12 +86,12 @@ def _run(settings: Settings, query: str) -> tuple[list[str], list[tuple[Any, ...
 
 
 async def _analyst(url: str) -> str:
+    import psycopg
+
     from leadfold.cli.common import Exit, fail
     from projector.database import connect
     from projector.errors import DatabaseRefused
     from projector.migrate import analyst_conninfo
-
-    import psycopg
 
     conn = await connect(url, name="leadfold-cli")
     try:

@@ -54,7 +54,10 @@ async def collect(current: Config) -> dict[str, Any]:
         "data_dir": str(settings.data_dir),
         "parts": parts,
         "log": log,
-        "database": {"engine": "embedded" if settings.embedded_postgres else "postgres", **projection.pop("database")},
+        "database": {
+            "engine": "embedded" if settings.embedded_postgres else "postgres",
+            **projection.pop("database"),
+        },
         "spool": {"records": await spool_depth(settings)},
         "projection": projection or None,
     }
@@ -75,7 +78,12 @@ async def _part(settings: Settings, name: str) -> dict[str, Any]:
     host, port = listeners[name]
     part = announced(settings, name)
     url = part.url if part else f"http://{local_host(host)}:{port}"
-    found: dict[str, Any] = {"running": part is not None, "ready": False, "url": url, "pid": part.pid if part else None}
+    found: dict[str, Any] = {
+        "running": part is not None,
+        "ready": False,
+        "url": url,
+        "pid": part.pid if part else None,
+    }
     if part is None and (port == 0 or settings.embedded_log):
         return found  # whoever answers there is not ours
     try:
@@ -161,11 +169,19 @@ async def _rules(conn: Any, settings: Settings) -> str | None:
 
 def _show(found: dict[str, Any]) -> None:
     for name, part in found["parts"].items():
-        state = "[green]ready[/]" if part["ready"] else "[yellow]not ready[/]" if part["running"] else "[red]not running[/]"
+        state = (
+            "[green]ready[/]"
+            if part["ready"]
+            else "[yellow]not ready[/]"
+            if part["running"]
+            else "[red]not running[/]"
+        )
         out.print(f"{name:<8} {state}  {part['url']}")
     log = found["log"]
     records = "unknown" if log["records"] is None else f"{log['records']} events"
-    out.print(f"log      {log['engine']}, {records}" + ("" if log["available"] else "  [red]does not answer[/]"))
+    out.print(
+        f"log      {log['engine']}, {records}" + ("" if log["available"] else "  [red]does not answer[/]")
+    )
     out.print(f"spool    {found['spool']['records']} waiting")
     out.print(
         f"postgres {found['database']['engine']}"
@@ -175,8 +191,10 @@ def _show(found: dict[str, Any]) -> None:
     if not projection or projection["live"] is None:
         out.print("no read models yet")
         return
-    lag = "unknown" if projection["lag_records"] is None else (
-        f"{projection['lag_records']} events, {projection['lag_seconds']:.0f} s"
+    lag = (
+        "unknown"
+        if projection["lag_records"] is None
+        else (f"{projection['lag_records']} events, {projection['lag_seconds']:.0f} s")
     )
     out.print(f"lag      {lag}; {projection['dirty_groups']} groups to fold")
     dead = projection["dead_letters"]

@@ -21,11 +21,15 @@ def register(app: typer.Typer) -> None:
 
 
 def wait(
-    timeout: Annotated[float, typer.Option("--timeout", min=0, help="Seconds; exit code 3 when they are over.")] = 60.0,
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=0, help="Seconds; exit code 3 when they are over.")
+    ] = 60.0,
     as_json: Json = False,
 ) -> None:
-    """Return when everything that was answered with success so far, on the log or still in the spool, can be read in
-    reports. What comes in while it waits is not waited for.
+    """Return when everything accepted so far can be read in reports.
+
+    That is what was answered with success, on the log or still in the spool. What comes in while it waits is not
+    waited for.
 
     Example: `leadfold wait --timeout 30 && leadfold report inquiries --from 2026-03-01 --to 2026-03-31`
     """
@@ -53,7 +57,9 @@ async def waited(settings: Settings, timeout: float) -> Waited:  # noqa: ASYNC10
         if url is not None:
             try:
                 async with event_log(settings) as log:
-                    found = await wait_visible(log, url, max(0.0, left), spool_depth=lambda: spool_depth(settings))
+                    found = await wait_visible(
+                        log, url, max(0.0, left), spool_depth=lambda: spool_depth(settings)
+                    )
                     return Waited(found.visible, time.monotonic() - started, found.missing)
             except LogRefused:
                 raise

@@ -18,7 +18,11 @@ HEADERS: dict[str, Any] = {
     "properties": {
         "content-type": {"const": "application/json"},
         "ce_specversion": {"const": "1.0"},
-        "ce_id": {"type": "string", "format": "uuid", "description": "deterministic; records with one id are one event"},
+        "ce_id": {
+            "type": "string",
+            "format": "uuid",
+            "description": "deterministic; records with one id are one event",
+        },
         "ce_type": {"type": "string"},
         "ce_source": {"type": "string", "description": "/provider/name"},
         "ce_time": {**_STAMP, "description": "when it happened, by the source's clock"},
@@ -26,12 +30,23 @@ HEADERS: dict[str, Any] = {
         "ce_timebasis": {"enum": ["source", "received"], "description": "received: the source gave no time"},
         "ce_dataschema": {"type": "string", "description": "schema of the value, with its version"},
         "ce_partitionkey": {"type": "string", "description": "keyed hash, no personal data"},
-        "ce_revision": {"type": "string", "pattern": "^[0-9]+$", "description": "of one id the highest one counts"},
+        "ce_revision": {
+            "type": "string",
+            "pattern": "^[0-9]+$",
+            "description": "of one id the highest one counts",
+        },
         "ce_subject": {"type": "string"},
     },
     "required": [
-        "ce_specversion", "ce_id", "ce_type", "ce_source", "ce_time", "ce_received", "ce_dataschema",
-        "ce_partitionkey", "ce_revision",
+        "ce_specversion",
+        "ce_id",
+        "ce_type",
+        "ce_source",
+        "ce_time",
+        "ce_received",
+        "ce_dataschema",
+        "ce_partitionkey",
+        "ce_revision",
     ],
 }
 
@@ -110,7 +125,11 @@ def _message(type_: str, model: type[Fact]) -> dict[str, Any]:
         "bindings": {
             "kafka": {
                 "bindingVersion": "0.5.0",
-                "key": {"type": "string", "pattern": "^[0-9a-f]{32}$", "description": "the same as ce_partitionkey"},
+                "key": {
+                    "type": "string",
+                    "pattern": "^[0-9a-f]{32}$",
+                    "description": "the same as ce_partitionkey",
+                },
             }
         },
         "x-dataschema": dataschema(type_, model.VERSION),

@@ -28,7 +28,11 @@ EVIDENCE: Final[dict[str, Any]] = {
                     "items": {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2},
                 },
                 "body": {"type": "string", "description": "the body, when it is UTF-8"},
-                "body_base64": {"type": "string", "contentEncoding": "base64", "description": "any other body"},
+                "body_base64": {
+                    "type": "string",
+                    "contentEncoding": "base64",
+                    "description": "any other body",
+                },
                 "adapter": {"type": "string", "description": "name@revision of what translated it"},
             },
             "required": ["delivery_id", "method", "path", "query", "headers", "adapter"],
@@ -37,7 +41,10 @@ EVIDENCE: Final[dict[str, Any]] = {
         {
             "title": "EvidencePointer",
             "type": "object",
-            "properties": {"delivery_id": _UUID, "event_id": {**_UUID, "description": "the event that carries it"}},
+            "properties": {
+                "delivery_id": _UUID,
+                "event_id": {**_UUID, "description": "the event that carries it"},
+            },
             "required": ["delivery_id", "event_id"],
         },
     ],
@@ -76,6 +83,4 @@ def value_schema(model: type[Fact]) -> dict[str, Any]:
 
 def all_schemas() -> dict[str, dict[str, Any]]:
     """File name → schema, for today's version of every fact."""
-    return {
-        file_name(type_, model.VERSION): value_schema(model) for type_, model in sorted(FACTS.items())
-    }
+    return {file_name(type_, model.VERSION): value_schema(model) for type_, model in sorted(FACTS.items())}

@@ -88,7 +88,9 @@ def problems(lines: Sequence[Golden]) -> list[str]:
         found += [f"golden {line.type} v{line.version}: {p}" for p in _line_problems(line)]
     have = {(line.type, line.version) for line in lines}
     for type_, model in sorted(FACTS.items()):
-        found += [f"golden {type_} v{v}: no line" for v in range(1, model.VERSION + 1) if (type_, v) not in have]
+        found += [
+            f"golden {type_} v{v}: no line" for v in range(1, model.VERSION + 1) if (type_, v) not in have
+        ]
         if not any(line.type == type_ and line.record == seal(sample(model)) for line in lines):
             found.append(f"golden {type_} v{model.VERSION}: no line with all fields of today (stale file)")
     return found
@@ -141,7 +143,13 @@ def renewed(lines: Sequence[Golden]) -> list[Golden]:
             headers = tuple((n, v.decode()) for n, v in record.headers)
             result.append(
                 Golden(
-                    type_, model.VERSION, record.key.decode(), record.value.decode(), headers, model.VERSION, said(event)
+                    type_,
+                    model.VERSION,
+                    record.key.decode(),
+                    record.value.decode(),
+                    headers,
+                    model.VERSION,
+                    said(event),
                 )
             )
     return result

@@ -27,7 +27,9 @@ def build() -> Json:
     document["servers"] = [
         {"url": "http://127.0.0.1:8080", "description": "ingest: [ingest] host, port, public_url"},
     ]
-    pages = [{"url": "http://127.0.0.1:8081", "description": "reports: [reports] host, port; this machine only"}]
+    pages = [
+        {"url": "http://127.0.0.1:8081", "description": "reports: [reports] host, port; this machine only"}
+    ]
     for path, operation in _report_paths().items():
         document["paths"][path] = {"servers": pages, "get": {"security": [], **operation}}
     document["components"]["schemas"] |= _report_schemas()
@@ -151,7 +153,11 @@ def _report_schemas() -> dict[str, Json]:
             "total": values,
             "groups": {"type": "array", "items": {"$ref": "#/components/schemas/ReportGroup"}},
             "notices": {"type": "array", "items": notice},
-            "not_connected": {"type": "array", "items": _TEXT, "description": "columns whose source was never seen"},
+            "not_connected": {
+                "type": "array",
+                "items": _TEXT,
+                "description": "columns whose source was never seen",
+            },
         }
     )
     wrong = _object({"field": _TEXT, "reason": _TEXT})
@@ -159,7 +165,13 @@ def _report_schemas() -> dict[str, Json]:
         "Report": report,
         "ReportGroup": group,
         "Rows": _object(
-            {"total": _COUNT, "value": _VALUE, "limit": _COUNT, "offset": _COUNT, "inquiries": {"type": "array", "items": {"type": "object"}}}
+            {
+                "total": _COUNT,
+                "value": _VALUE,
+                "limit": _COUNT,
+                "offset": _COUNT,
+                "inquiries": {"type": "array", "items": {"type": "object"}},
+            }
         ),
         "WrongParameters": _object({"error": _TEXT, "fields": {"type": "array", "items": wrong}}),
     }

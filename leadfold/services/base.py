@@ -116,7 +116,9 @@ def health_app(
         return web.json_response(found, status=200 if found.get("ready") else 503)
 
     async def show(_request: web.Request) -> web.Response:
-        return web.Response(text=await metrics(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+        return web.Response(
+            text=await metrics(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        )
 
     app = web.Application()
     app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", show)])

@@ -72,7 +72,9 @@ async def _serve(config: Config, event_log: EventLog, spool: Spool, stop: asynci
         asyncio.create_task(_follow(config, book, publisher), name="config"),
     ]
     try:
-        async with served(build_app(deps), settings, "ingest", settings.ingest.host, settings.ingest.port) as address:
+        async with served(
+            build_app(deps), settings, "ingest", settings.ingest.host, settings.ingest.port
+        ) as address:
             log.info("ingest.serving", address=address, sources=len(book))
             await stop.wait()
     finally:

@@ -36,7 +36,11 @@ class Projecting:
         projector = self._config.settings.projector
         try:
             async with served(
-                health_app(self._ready, self._metrics), self._config.settings, "project", projector.host, projector.port
+                health_app(self._ready, self._metrics),
+                self._config.settings,
+                "project",
+                projector.host,
+                projector.port,
             ) as address:
                 log.info("project.serving", address=address)
                 while not stop.is_set():
@@ -113,7 +117,6 @@ class Projecting:
                 values[_name("lag_seconds"), ()] = found.lag_seconds
                 values[_name("lag_known"), ()] = 1.0
         return values
-
 
 
 def _name(name: str) -> str:

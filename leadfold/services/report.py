@@ -71,7 +71,9 @@ class Reporting:
             asyncio.create_task(self._follow(), name="config"),
         ]
         try:
-            async with served(app, settings, "report", settings.reports.host, settings.reports.port, stop_s=1.0) as address:
+            async with served(
+                app, settings, "report", settings.reports.host, settings.reports.port, stop_s=1.0
+            ) as address:
                 log.info("report.serving", address=address)
                 await stop.wait()
         finally:
@@ -90,7 +92,9 @@ class Reporting:
         )
 
     async def _ready(self) -> Mapping[str, str | None]:
-        return {"database": None if self._database_up else "Postgres does not answer, or has no read models yet"}
+        return {
+            "database": None if self._database_up else "Postgres does not answer, or has no read models yet"
+        }
 
     async def _follow(self) -> None:
         async for fresh in changes(self._config):

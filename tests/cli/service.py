@@ -30,7 +30,9 @@ class Installation:
     def config(self) -> Path:
         return self.folder / "leadfold.toml"
 
-    def call(self, *arguments: str, env: dict[str, str] | None = None, timeout: float = 90) -> subprocess.CompletedProcess[str]:
+    def call(
+        self, *arguments: str, env: dict[str, str] | None = None, timeout: float = 90
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         return subprocess.run(
             [sys.executable, "-m", "leadfold", *arguments],
@@ -53,7 +55,7 @@ class Installation:
 
     def url(self, source: str) -> str:
         """Ready address of a source of the running service."""
-        return next(s["url"] for s in self.json("sources", "list") if s["name"] == source)
+        return str(next(s["url"] for s in self.json("sources", "list") if s["name"] == source))
 
     @contextmanager
     def running(self) -> Iterator[Run]:
@@ -93,7 +95,9 @@ class Run:
 
     def logs(self) -> str:
         folder = self.installation.folder / "data" / "logs"
-        return "\n".join(f"== {f.name}\n{f.read_text(encoding='utf-8')[-3000:]}" for f in sorted(folder.glob("*")))
+        return "\n".join(
+            f"== {f.name}\n{f.read_text(encoding='utf-8')[-3000:]}" for f in sorted(folder.glob("*"))
+        )
 
     def tree(self) -> list[psutil.Process]:
         """The process and everything below it."""

@@ -85,7 +85,9 @@ def test_from_webhook_to_report(shop: Installation, tmp_path: Path) -> None:
         report = shop.json("report", "inquiries", *march)
         assert report["total"]["inquiries"] == 1
         assert [n["count"] for n in report["notices"] if n["key"] == "uncategorised"] == [2]
-        page = json.loads(fetch(f"{part(shop, 'report')}/api/v1/reports/inquiries?from=2026-03-01&to=2026-03-31")[1])
+        page = json.loads(
+            fetch(f"{part(shop, 'report')}/api/v1/reports/inquiries?from=2026-03-01&to=2026-03-31")[1]
+        )
         for shown in (report, page):
             for clock in ("as_of", "lag_s"):
                 shown.pop(clock)
@@ -99,7 +101,9 @@ def test_from_webhook_to_report(shop: Installation, tmp_path: Path) -> None:
         assert "--to" in wrong.stderr
         assert "--group" in wrong.stderr
 
-        assert shop.json("sql", "select kind, count(*) as n from inquiry group by kind") == [{"kind": "phone", "n": 3}]
+        assert shop.json("sql", "select kind, count(*) as n from inquiry group by kind") == [
+            {"kind": "phone", "n": 3}
+        ]
         assert shop.ok("sql", "select count(*) from call", "--csv") == "count\n3\n"
         assert "+7903•••60" in shop.ok("sql", "select phones from client order by phones")
         assert shop.call("sql", "delete from inquiry").returncode == 4
@@ -129,7 +133,9 @@ def look_into_the_log(shop: Installation) -> None:
     ended = next(line for line in lines if line["type"] == "call.ended")
     assert "call_id=" in ended["evidence"]["query"]
     assert "/in/main/***" in ended["evidence"]["path"]
-    by_id, by_place = (shop.json("log", "show", key) for key in (ended["id"], f"{ended['partition']}:{ended['offset']}"))
+    by_id, by_place = (
+        shop.json("log", "show", key) for key in (ended["id"], f"{ended['partition']}:{ended['offset']}")
+    )
     assert by_id == by_place
     assert shop.call("log", "show", "00000000-0000-4000-8000-000000000000").returncode == 1
     page = json.loads(fetch(f"{part(shop, 'report')}/api/v1/events/{ended['id']}")[1])
@@ -166,7 +172,9 @@ def every_metric_is_registered(shop: Installation) -> None:
         url = part(shop, name)
         for path in ("/healthz", "/readyz"):
             assert fetch(url + path)[0] == 200
-        types = [line.split() for line in fetch(f"{url}/metrics")[1].splitlines() if line.startswith("# TYPE")]
+        types = [
+            line.split() for line in fetch(f"{url}/metrics")[1].splitlines() if line.startswith("# TYPE")
+        ]
         shown = {t[2]: t[3] for t in types if not t[2].endswith("_created")}
         assert shown
         assert {metric: known[metric].kind for metric in shown} == shown

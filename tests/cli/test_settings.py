@@ -86,8 +86,10 @@ def test_several_problems_are_told_at_once_with_line_and_reason() -> None:
     assert found == [
         "4: unknown setting 'ingest.prot'; did you mean 'port'?",
         "5: ingest.port: input should be less than or equal to 65535 (it is 99999)",
-        "7: reports.host: '0.0.0.0' can be reached from outside, and the pages have no login yet: use 127.0.0.1 "
-        "and put a proxy with a password before it",
+        (
+            "7: reports.host: '0.0.0.0' can be reached from outside, and the pages have no login yet: "
+            "use 127.0.0.1 and put a proxy with a password before it"
+        ),
         "11: sources.secret: a secret must have at least 16 characters",
         "12: sources.timezone: 'Europe/Moskow' is not a time zone; did you mean 'Europe/Moscow'?",
         "14: unknown setting 'rules.atribution_days'; did you mean 'attribution_days'?",
@@ -107,8 +109,7 @@ SOURCE = '[[sources]]\nname = "{}"\nprovider = "{}"\nsecret = "{}"\n'
         (SOURCE.format("a", "form", "with/slash+and more"), "6: a secret is part of an address: letters, digits, - _ . ~ only"),
         ("[reports]\nport = 8080\n", "4: port 8080 is already that of [ingest]"),
         (
-            '[[employees]]\nid = "a"\nname = "A"\nextensions = ["101"]\n[[employees]]\nid = "b"\nname = "B"\n'
-            'extensions = [{ ext = "101", from = 2026-01-01 }]\n',
+            '[[employees]]\nid = "a"\nname = "A"\nextensions = ["101"]\n[[employees]]\nid = "b"\nname = "B"\nextensions = [{ ext = "101", from = 2026-01-01 }]\n',
             "10: extension 101 is held by 'a' and 'b' on the same days: give them periods (from, to)",
         ),
         ('[[numbers]]\nnumber = "8 495"\n', "4: numbers.number: '8 495' is not a full number; write it like +74951234567"),
@@ -126,7 +127,9 @@ def test_each_problem_has_its_line(text: str, expected: str) -> None:
 
 
 def test_secrets_are_never_shown() -> None:
-    for told in problems('[database]\nurl = 7\n[log]\npassword = 5\n' + SOURCE.format("a", "form", "tooshort")):
+    for told in problems(
+        "[database]\nurl = 7\n[log]\npassword = 5\n" + SOURCE.format("a", "form", "tooshort")
+    ):
         assert "tooshort" not in told
         assert not re.search(r"it is|\(5\)|\(7\)", told)
 

@@ -29,7 +29,9 @@ def test_init_writes_a_private_file_and_never_overwrites(shop: Installation) -> 
 
 def test_add_keeps_comments_and_prints_the_address(shop: Installation) -> None:
     before = shop.config.read_text()
-    url = shop.ok("sources", "add", "main", "--provider", "sipuni", "--timezone", "Asia/Yekaterinburg").strip()
+    url = shop.ok(
+        "sources", "add", "main", "--provider", "sipuni", "--timezone", "Asia/Yekaterinburg"
+    ).strip()
     added = tomllib.loads(shop.config.read_text())["sources"][0]
     assert url == f"http://127.0.0.1:0/in/main/{added['secret']}"
     assert added["timezone"] == "Asia/Yekaterinburg"
@@ -51,7 +53,9 @@ def test_wrong_sources_are_refused_and_change_nothing(shop: Installation) -> Non
     shop.ok("sources", "add", "main", "--provider", "sipuni")
     before = shop.config.read_text()
     assert shop.call("sources", "add", "main", "--provider", "jivo").returncode == 4
-    wrong = shop.call("sources", "add", "Main", "--provider", "sipuny", "--office", "nord", "--timezone", "Mars/Base")
+    wrong = shop.call(
+        "sources", "add", "Main", "--provider", "sipuny", "--office", "nord", "--timezone", "Mars/Base"
+    )
     assert wrong.returncode == 2
     assert "Mars/Base" in wrong.stderr
     assert shop.call("sources", "add", "b", "--provider", "sipuny").returncode == 2
@@ -95,7 +99,15 @@ def test_wrong_configuration_stops_every_command_with_all_problems(shop: Install
     text = shop.config.read_text().replace("[reports]\n", '[reports]\nhost = "0.0.0.0"\ncolour = "red"\n')
     shop.config.write_text(text)
     line = text.splitlines().index('host = "0.0.0.0"') + 1
-    for command in (("run",), ("ingest",), ("project",), ("report",), ("status", "--json"), ("wait",), ("sql", "select 1")):
+    for command in (
+        ("run",),
+        ("ingest",),
+        ("project",),
+        ("report",),
+        ("status", "--json"),
+        ("wait",),
+        ("sql", "select 1"),
+    ):
         done = shop.call(*command)
         assert done.returncode == 2, (command, done.stderr)
         assert f"{shop.config}:{line}: reports.host" in done.stderr
