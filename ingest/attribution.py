@@ -58,7 +58,9 @@ def utm_in_url(url: str | None) -> dict[str, str]:
         return {}
     try:
         parts = urlsplit(url)
-        pairs = parse_qsl(f"{parts.query}&{parts.fragment.partition('?')[2]}", errors="replace", max_num_fields=200)
+        pairs = parse_qsl(
+            f"{parts.query}&{parts.fragment.partition('?')[2]}", errors="replace", max_num_fields=200
+        )
     except ValueError:
         return {}
     return explicit_utm(dict(pairs))

@@ -14,22 +14,72 @@ from ingest.sources import SourceConfig
 
 _SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
     "name": (
-        "name", "your-name", "your_name", "fio", "фио", "имя", "ваше имя", "как вас зовут", "как вас зовут?",
-        "fullname", "full_name", "client_name", "contact_name", "username", "ваше_имя", "имя клиента",
+        "name",
+        "your-name",
+        "your_name",
+        "fio",
+        "фио",
+        "имя",
+        "ваше имя",
+        "как вас зовут",
+        "как вас зовут?",
+        "fullname",
+        "full_name",
+        "client_name",
+        "contact_name",
+        "username",
+        "ваше_имя",
+        "имя клиента",
     ),
     "phone": (
-        "phone", "tel", "your-phone", "your-tel", "телефон", "номер телефона", "ваш телефон", "phone_number",
-        "phonenumber", "mobile", "номер", "tel-123", "client_phone", "контактный телефон", "номер_телефона",
-        "telephone", "ваш номер телефона",
+        "phone",
+        "tel",
+        "your-phone",
+        "your-tel",
+        "телефон",
+        "номер телефона",
+        "ваш телефон",
+        "phone_number",
+        "phonenumber",
+        "mobile",
+        "номер",
+        "tel-123",
+        "client_phone",
+        "контактный телефон",
+        "номер_телефона",
+        "telephone",
+        "ваш номер телефона",
     ),
     "email": ("email", "your-email", "e-mail", "mail", "почта", "электронная почта", "your_email", "e_mail"),
     "text": (
-        "message", "comment", "comments", "сообщение", "комментарий", "your-message", "text", "textarea", "вопрос",
-        "question", "описание", "your_message", "комментарии", "ваше сообщение",
+        "message",
+        "comment",
+        "comments",
+        "сообщение",
+        "комментарий",
+        "your-message",
+        "text",
+        "textarea",
+        "вопрос",
+        "question",
+        "описание",
+        "your_message",
+        "комментарии",
+        "ваше сообщение",
     ),
     "form_id": ("formid", "form_id", "form-id"),
     "form_name": ("formname", "form_name", "form-name", "form", "subject", "your-subject", "_post_title"),
-    "page": ("page", "page_url", "page url", "url", "href", "_url", "_post_url", "страница", "адрес страницы"),
+    "page": (
+        "page",
+        "page_url",
+        "page url",
+        "url",
+        "href",
+        "_url",
+        "_post_url",
+        "страница",
+        "адрес страницы",
+    ),
     "referrer": ("referer", "referrer"),
     "submission_id": ("tranid", "request_id", "submission_id", "lead_id", "requestid"),
     "weak_id": ("id", "_id"),
@@ -41,7 +91,9 @@ _ROLE: Final = {name: role for role, names in _SYNONYMS.items() for name in name
 _TEL: Final = re.compile(r"(?:tel|phone|телефон)[-_ ]?\d*")
 _LOOKS_PHONE: Final = re.compile(r"\+?[\d\s().\-\u00a0\u2010-\u2015]{7,30}")
 #: Fields about the visit and not from the visitor: nothing is guessed from their values.
-_FURNITURE: Final = re.compile(r"^(?:_.*|utm.*|.*cookie.*|.*(?:ip|agent|date|time|дата|время)|roistat.*|.*clid|powered by)$")
+_FURNITURE: Final = re.compile(
+    r"^(?:_.*|utm.*|.*cookie.*|.*(?:ip|agent|date|time|дата|время)|roistat.*|.*clid|powered by)$"
+)
 
 
 @dataclass(slots=True)
@@ -71,7 +123,11 @@ class Filled:
 def role_of(name: str) -> str | None:
     """The role of a field by its name, in any case, with a Tilda suffix (``Phone_2``) or without."""
     plain = name.strip().strip(":*").strip().casefold()
-    found = _ROLE.get(plain) or _ROLE.get(re.sub(r"[_-]\d{1,3}$", "", plain)) or _ROLE.get(plain.replace("_", " "))
+    found = (
+        _ROLE.get(plain)
+        or _ROLE.get(re.sub(r"[_-]\d{1,3}$", "", plain))
+        or _ROLE.get(plain.replace("_", " "))
+    )
     if found is None and _TEL.fullmatch(plain):
         return "phone"
     return found
@@ -98,7 +154,9 @@ def read(fields: Iterable[tuple[str, Any]], source: SourceConfig) -> Filled:
     return filled
 
 
-def _take(filled: Filled, roles: Mapping[str, str], rest: list[tuple[str, Any]], source: SourceConfig) -> None:
+def _take(
+    filled: Filled, roles: Mapping[str, str], rest: list[tuple[str, Any]], source: SourceConfig
+) -> None:
     full = " ".join(part for part in (roles.get("first_name"), roles.get("last_name")) if part)
     filled.name = text(roles.get("name") or full)
     if raw := text(roles.get("phone")):

@@ -21,9 +21,17 @@ Pairs = list[tuple[str, str]]
 
 _BRACKETS: Final = re.compile(r"\[([^\[\]]*)\]")
 _CHARSETS: Final = {
-    "utf-8": "utf-8", "utf8": "utf-8", "us-ascii": "utf-8", "ascii": "utf-8",
-    "windows-1251": "cp1251", "cp1251": "cp1251", "win-1251": "cp1251", "koi8-r": "koi8-r",
-    "iso-8859-1": "latin-1", "latin1": "latin-1", "utf-16": "utf-16",
+    "utf-8": "utf-8",
+    "utf8": "utf-8",
+    "us-ascii": "utf-8",
+    "ascii": "utf-8",
+    "windows-1251": "cp1251",
+    "cp1251": "cp1251",
+    "win-1251": "cp1251",
+    "koi8-r": "koi8-r",
+    "iso-8859-1": "latin-1",
+    "latin1": "latin-1",
+    "utf-16": "utf-16",
 }
 _DIRTY: Final = re.compile("[\x00\ud800-\udfff]")
 

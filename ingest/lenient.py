@@ -110,7 +110,14 @@ def _for(hint: Any) -> Coerce:
         # AwareDatetime is a class of its own and no datetime.
         if hint is AwareDatetime or issubclass(hint, datetime):
             return _moment
-        for kind, how in ((date, _date), (Decimal, _number), (bool, _flag), (int, _number), (str, _text), (UUID, _text)):
+        for kind, how in (
+            (date, _date),
+            (Decimal, _number),
+            (bool, _flag),
+            (int, _number),
+            (str, _text),
+            (UUID, _text),
+        ):
             if issubclass(hint, kind):
                 return how
     return _as_is
@@ -129,7 +136,11 @@ def _text(value: Any, _: SourceConfig) -> Any:
 def _texts(value: Any, _: SourceConfig) -> Any:
     if not isinstance(value, dict):
         return value
-    return {k[:200]: v if isinstance(v, str) else str(v) for k, v in value.items() if isinstance(v, str | int | float)}
+    return {
+        k[:200]: v if isinstance(v, str) else str(v)
+        for k, v in value.items()
+        if isinstance(v, str | int | float)
+    }
 
 
 def _phone(value: Any, source: SourceConfig) -> Any:

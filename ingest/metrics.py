@@ -19,28 +19,56 @@ class Meaning(NamedTuple):
 
 
 DELIVERIES = Meaning(
-    "leadfold_ingest_deliveries_total", "counter",
+    "leadfold_ingest_deliveries_total",
+    "counter",
     "Deliveries by outcome: logged, spooled, probe, unreadable (kept), refused (bad key), too_large, too_slow, broken "
     "(cut off), limited (rate), busy, unavailable (503).",
     ("source", "outcome"),
 )
 FACTS = Meaning("leadfold_ingest_facts_total", "counter", "Facts made durable.", ("source", "type"))
 REQUEST = Meaning("leadfold_ingest_request_seconds", "histogram", "From the request's headers to the answer.")
-APPEND = Meaning("leadfold_ingest_append_seconds", "histogram", "Until durable, in the log or the spool.", ("to",))
+APPEND = Meaning(
+    "leadfold_ingest_append_seconds", "histogram", "Until durable, in the log or the spool.", ("to",)
+)
 IN_FLIGHT = Meaning("leadfold_ingest_in_flight", "gauge", "Deliveries being handled.")
-LAST = Meaning("leadfold_ingest_last_delivery_timestamp_seconds", "gauge", "Unix time of a source's last delivery.", ("source",))
+LAST = Meaning(
+    "leadfold_ingest_last_delivery_timestamp_seconds",
+    "gauge",
+    "Unix time of a source's last delivery.",
+    ("source",),
+)
 LOG_UP = Meaning("leadfold_ingest_log_up", "gauge", "1 while the log takes appends.")
 SPOOL_RECORDS = Meaning("leadfold_ingest_spool_records", "gauge", "Records that wait in the spool.")
 SPOOL_BYTES = Meaning("leadfold_ingest_spool_bytes", "gauge", "Bytes that wait in the spool.")
 SPOOL_ROOM = Meaning("leadfold_ingest_spool_room_bytes", "gauge", "Bytes that the spool may still take.")
-SPOOL_AGE = Meaning("leadfold_ingest_spool_oldest_seconds", "gauge", "For how long the oldest spooled record has waited.")
-SPOOL_SHIPPED = Meaning("leadfold_ingest_spool_shipped_total", "counter", "Records shipped from the spool to the log.")
-SPOOL_FAILURES = Meaning("leadfold_ingest_spool_ship_failures_total", "counter", "Attempts to ship that failed.")
-SPOOL_ASIDE = Meaning("leadfold_ingest_spool_set_aside_total", "counter", "Spooled records that nothing could be done with.")
+SPOOL_AGE = Meaning(
+    "leadfold_ingest_spool_oldest_seconds", "gauge", "For how long the oldest spooled record has waited."
+)
+SPOOL_SHIPPED = Meaning(
+    "leadfold_ingest_spool_shipped_total", "counter", "Records shipped from the spool to the log."
+)
+SPOOL_FAILURES = Meaning(
+    "leadfold_ingest_spool_ship_failures_total", "counter", "Attempts to ship that failed."
+)
+SPOOL_ASIDE = Meaning(
+    "leadfold_ingest_spool_set_aside_total", "counter", "Spooled records that nothing could be done with."
+)
 
 METRICS: Final = (
-    DELIVERIES, FACTS, REQUEST, APPEND, IN_FLIGHT, LAST, LOG_UP,
-    SPOOL_RECORDS, SPOOL_BYTES, SPOOL_ROOM, SPOOL_AGE, SPOOL_SHIPPED, SPOOL_FAILURES, SPOOL_ASIDE,
+    DELIVERIES,
+    FACTS,
+    REQUEST,
+    APPEND,
+    IN_FLIGHT,
+    LAST,
+    LOG_UP,
+    SPOOL_RECORDS,
+    SPOOL_BYTES,
+    SPOOL_ROOM,
+    SPOOL_AGE,
+    SPOOL_SHIPPED,
+    SPOOL_FAILURES,
+    SPOOL_ASIDE,
 )
 
 _FAST: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10)
@@ -53,9 +81,13 @@ class IngestMetrics:
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry if registry is not None else CollectorRegistry()
-        self._deliveries = Counter(DELIVERIES.name, DELIVERIES.help, DELIVERIES.labels, registry=self.registry)
+        self._deliveries = Counter(
+            DELIVERIES.name, DELIVERIES.help, DELIVERIES.labels, registry=self.registry
+        )
         self._facts = Counter(FACTS.name, FACTS.help, FACTS.labels, registry=self.registry)
-        self._append = Histogram(APPEND.name, APPEND.help, APPEND.labels, registry=self.registry, buckets=_FAST)
+        self._append = Histogram(
+            APPEND.name, APPEND.help, APPEND.labels, registry=self.registry, buckets=_FAST
+        )
         self._last = Gauge(LAST.name, LAST.help, LAST.labels, registry=self.registry)
         self.request = Histogram(REQUEST.name, REQUEST.help, registry=self.registry, buckets=_FAST)
         # Children are looked up once: `labels` takes a lock each time.

@@ -92,7 +92,10 @@ def _operation() -> dict[str, Any]:
             "401": {"description": "No source has this key or signature.", "content": error},
             "413": {"description": "The body or the batch is too large.", "content": error},
             "429": {"description": "Too many deliveries of this source; see Retry-After.", "content": error},
-            "503": {"description": "Nothing could be stored now; repeat after Retry-After.", "content": error},
+            "503": {
+                "description": "Nothing could be stored now; repeat after Retry-After.",
+                "content": error,
+            },
         },
     }
 
@@ -140,8 +143,17 @@ def _answers() -> dict[str, Any]:
 def _security() -> dict[str, Any]:
     return {
         "bearer": {"type": "http", "scheme": "bearer", "description": "The secret of the source."},
-        "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "The secret of the source."},
-        "basic": {"type": "http", "scheme": "basic", "description": "Any user, the secret as password (native in 1C)."},
+        "apiKey": {
+            "type": "apiKey",
+            "in": "header",
+            "name": "X-Api-Key",
+            "description": "The secret of the source.",
+        },
+        "basic": {
+            "type": "http",
+            "scheme": "basic",
+            "description": "Any user, the secret as password (native in 1C).",
+        },
         "standardWebhooks": {
             "type": "apiKey",
             "in": "header",

@@ -18,20 +18,47 @@ from ingest.sources import SourceConfig
 STARS: Final = "***"
 
 _NAMES: Final = (
-    "token", "access_token", "auth_token", "secret", "api_key", "apikey", "api-key", "x-api-key", "password", "passwd",
-    "crm_token", "auth_key", "authorization", "client_secret",
+    "token",
+    "access_token",
+    "auth_token",
+    "secret",
+    "api_key",
+    "apikey",
+    "api-key",
+    "x-api-key",
+    "password",
+    "passwd",
+    "crm_token",
+    "auth_key",
+    "authorization",
+    "client_secret",
 )
 _ONLY_IN_QUERY: Final = ("key", "auth", "sign", "hash")
 _NAME: Final = re.compile("|".join(map(re.escape, _NAMES)), re.IGNORECASE)
-_QUERY: Final = re.compile(
-    rf"(?i)((?:^|&)(?:{'|'.join(map(re.escape, (*_NAMES, *_ONLY_IN_QUERY)))})=)[^&]+"
-)
+_QUERY: Final = re.compile(rf"(?i)((?:^|&)(?:{'|'.join(map(re.escape, (*_NAMES, *_ONLY_IN_QUERY)))})=)[^&]+")
 _FORM: Final = re.compile(rb"(?i)((?:^|&)(?:" + "|".join(map(re.escape, _NAMES)).encode() + rb")=)[^&\r\n]+")
-_JSON: Final = re.compile(rb'(?i)("(?:' + "|".join(map(re.escape, _NAMES)).encode() + rb')"\s*:\s*")(?:[^"\\]|\\.)+(?=")')
+_JSON: Final = re.compile(
+    rb'(?i)("(?:' + "|".join(map(re.escape, _NAMES)).encode() + rb')"\s*:\s*")(?:[^"\\]|\\.)+(?=")'
+)
 
 #: Headers that tell something about a delivery. Those of the second kind are secrets: that they were there is kept.
-_KEPT: Final = ("content-type", "user-agent", "referer", "origin", "webhook-id", "webhook-timestamp", "webhook-signature")
-_SECRET: Final = ("authorization", "x-api-key", "token", "x-tilda-webhook-key", "x-webhook-secret", "x-auth-token")
+_KEPT: Final = (
+    "content-type",
+    "user-agent",
+    "referer",
+    "origin",
+    "webhook-id",
+    "webhook-timestamp",
+    "webhook-signature",
+)
+_SECRET: Final = (
+    "authorization",
+    "x-api-key",
+    "token",
+    "x-tilda-webhook-key",
+    "x-webhook-secret",
+    "x-auth-token",
+)
 
 
 def is_secret_name(name: str) -> bool:
@@ -48,7 +75,13 @@ def _spellings(secrets: tuple[str, ...]) -> tuple[bytes, ...]:
             continue
         plain = secret.encode("utf-8", "replace")
         escaped = secret.replace("\\", "\\\\").replace('"', '\\"').encode("utf-8", "replace")
-        found |= {plain, escaped, quote(secret, safe="").encode(), quote_plus(secret).encode(), b64encode(plain)}
+        found |= {
+            plain,
+            escaped,
+            quote(secret, safe="").encode(),
+            quote_plus(secret).encode(),
+            b64encode(plain),
+        }
     return tuple(sorted(found, key=lambda s: (-len(s), s)))
 
 

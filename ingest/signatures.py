@@ -43,7 +43,9 @@ def is_signed(headers: Mapping[str, str], body: bytes, secret: str, now: datetim
     """
     message_id, stamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
     given = headers.get("webhook-signature", "")
-    if not (message_id and given and secret) or not (stamp.isascii() and stamp.isdigit() and len(stamp) <= 12):
+    if not (message_id and given and secret) or not (
+        stamp.isascii() and stamp.isdigit() and len(stamp) <= 12
+    ):
         return False
     if abs(now.timestamp() - int(stamp)) > TOLERANCE_S:
         return False

@@ -72,10 +72,14 @@ class SourceConfig:
         """What is wrong with this configuration, in words for the operator; empty when it may be used."""
         found: list[str] = []
         if not _NAME.fullmatch(self.name):
-            found.append(f"source name {self.name!r}: use lower-case latin letters, digits, dot, dash, underscore (at most 64)")
+            found.append(
+                f"source name {self.name!r}: use lower-case latin letters, digits, dot, dash, underscore (at most 64)"
+            )
         known = sorted(providers)
         if self.provider not in known:
-            found.append(f"source {self.name!r}: unknown provider {self.provider!r} (known: {', '.join(known)})")
+            found.append(
+                f"source {self.name!r}: unknown provider {self.provider!r} (known: {', '.join(known)})"
+            )
         if len(self.secret) < 8:
             found.append(f"source {self.name!r}: the secret must have at least 8 characters")
         try:
@@ -83,7 +87,9 @@ class SourceConfig:
         except (ZoneInfoNotFoundError, ValueError, OSError):
             found.append(f"source {self.name!r}: unknown time zone {self.timezone!r}")
         if not re.fullmatch(r"[A-Za-z]{2}", self.region):
-            found.append(f"source {self.name!r}: region must be a two-letter country code, not {self.region!r}")
+            found.append(
+                f"source {self.name!r}: region must be a two-letter country code, not {self.region!r}"
+            )
         where = self.options.get("key_in", "path")
         if where not in ("path", "header", "query", "body"):
             found.append(f"source {self.name!r}: key_in must be path, header, query or body, not {where!r}")

@@ -55,10 +55,17 @@ def translate(delivery: Delivery, adapter: Adapter, key_secret: bytes) -> Transl
         reason = told.kept or "nothing was read"
     except Exception as error:  # noqa: BLE001 - adapters meet what nobody foresaw; nothing received may be lost
         if not isinstance(error, Unreadable | ValidationError):
-            log.error("ingest.adapter_failed", source=delivery.source.name, error=type(error).__name__, trace=trace_of(error))
+            log.error(
+                "ingest.adapter_failed",
+                source=delivery.source.name,
+                error=type(error).__name__,
+                trace=trace_of(error),
+            )
         told = Translation([], adapter.OK)
         reason = why(error)
-    return Translated([_unreadable(delivery, adapter, evidence, reason, key_secret)], told.answer, unreadable=reason)
+    return Translated(
+        [_unreadable(delivery, adapter, evidence, reason, key_secret)], told.answer, unreadable=reason
+    )
 
 
 def records_of(
@@ -68,7 +75,12 @@ def records_of(
     try:
         records = [seal(event) for event in translated.events]
     except Exception as error:  # noqa: BLE001 - as above
-        log.error("ingest.not_sealed", source=delivery.source.name, error=type(error).__name__, trace=trace_of(error))
+        log.error(
+            "ingest.not_sealed",
+            source=delivery.source.name,
+            error=type(error).__name__,
+            trace=trace_of(error),
+        )
         return cut_records(translated, delivery, adapter, key_secret, why(error))
     if all(record_bytes(record) <= MAX_RECORD_BYTES for record in records):
         return records, translated
@@ -116,7 +128,9 @@ def retranslate(
     """
     delivered = evidence or (event.evidence if isinstance(event.evidence, Evidence) else None)
     if delivered is None:
-        raise LookupError(f"event {event.id} only points to its delivery: give the evidence of the event it points to")
+        raise LookupError(
+            f"event {event.id} only points to its delivery: give the evidence of the event it points to"
+        )
     source = book.by_path(event.source)
     if source is None:
         raise LookupError(f"there is no source {event.source} in the configuration any more")
@@ -206,7 +220,9 @@ def _unreadable(
 
 def unreadable_said(source: SourceConfig, reason: str, size: int, *native: str) -> Said:
     """``delivery.unreadable``: for a delivery, or for one item of a batch."""
-    return Said(DeliveryUnreadable(provider=source.provider, reason=clean_text(reason)[:500], size=size), native, None)
+    return Said(
+        DeliveryUnreadable(provider=source.provider, reason=clean_text(reason)[:500], size=size), native, None
+    )
 
 
 def delivery_identity(delivery: Delivery, evidence: Evidence) -> str:
@@ -217,6 +233,13 @@ def delivery_identity(delivery: Delivery, evidence: Evidence) -> str:
 
 
 __all__ = [
-    "SourceConfig", "Translated", "event_ids", "evidence_of", "records_of", "retranslate", "translate",
-    "unreadable_said", "why",
+    "SourceConfig",
+    "Translated",
+    "event_ids",
+    "evidence_of",
+    "records_of",
+    "retranslate",
+    "translate",
+    "unreadable_said",
+    "why",
 ]

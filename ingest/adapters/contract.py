@@ -76,7 +76,9 @@ class Adapter(ABC):
 
 def same(given: str, wanted: str) -> bool:
     """Compare two secrets in a time that tells nothing but their length. Nothing never equals nothing."""
-    return bool(wanted) and hmac.compare_digest(given.encode("utf-8", "replace"), wanted.encode("utf-8", "replace"))
+    return bool(wanted) and hmac.compare_digest(
+        given.encode("utf-8", "replace"), wanted.encode("utf-8", "replace")
+    )
 
 
 def has_secret(delivery: Delivery) -> bool:
@@ -117,6 +119,15 @@ SUCCESS: Final = json_answer({"success": True})
 RESULT_OK: Final = json_answer({"result": "ok"})
 
 __all__ = [
-    "RESULT_OK", "SUCCESS", "Adapter", "Answer", "Said", "Translation", "Unreadable", "has_secret", "json_answer",
-    "path_secret", "same",
+    "RESULT_OK",
+    "SUCCESS",
+    "Adapter",
+    "Answer",
+    "Said",
+    "Translation",
+    "Unreadable",
+    "has_secret",
+    "json_answer",
+    "path_secret",
+    "same",
 ]

@@ -99,7 +99,9 @@ def _flat(fields: Mapping[str, Any]) -> Shape:
     given = cookies if isinstance(cookies, dict) else cookie_pairs(text(cookies, 20_000))
     direct = {k: v for k, v in fields.items() if isinstance(v, str)}
     skip = ("utm_", "cookie")
-    plain = [(k, v) for k, v in fields.items() if not k.strip().lower().startswith(skip) and k.lower() != "utm"]
+    plain = [
+        (k, v) for k, v in fields.items() if not k.strip().lower().startswith(skip) and k.lower() != "utm"
+    ]
     return Shape(_unfold(plain), explicit_utm(fields), {**direct, **given})
 
 
@@ -131,7 +133,12 @@ def _marquiz(fields: Mapping[str, Any]) -> Shape:
     # Questions stay fields of their own: «Ваше имя?» in a quiz is an answer and not the contact.
     questions = [(f"{n}. {q or ''}".strip(), a) for n, (q, a) in enumerate(answers, 1)]
     page = text(extra.get("href"), 4000)
-    flat += [("form_name", quiz.get("name")), ("form_id", quiz.get("id")), ("page", page), ("referrer", extra.get("referrer"))]
+    flat += [
+        ("form_name", quiz.get("name")),
+        ("form_id", quiz.get("id")),
+        ("page", page),
+        ("referrer", extra.get("referrer")),
+    ]
     ident = reading.key(fields.get("id")) or reading.key(fields.get("_id"))
     return Shape(
         flat + questions,
@@ -146,11 +153,18 @@ def _flexbe(lead: Mapping[str, Any]) -> Shape:
     client, page, utm, pay = (mapping(lead.get(n)) for n in ("client", "page", "utm", "pay"))
     flat: list[tuple[str, Any]] = [(k, client.get(k)) for k in ("name", "phone", "email")]
     url = text(page.get("url"), 4000) or text(utm.get("url"), 4000)
-    flat += [("text", lead.get("note")), ("form_name", lead.get("form_name")), ("page", url), ("num", lead.get("num"))]
+    flat += [
+        ("text", lead.get("note")),
+        ("form_name", lead.get("form_name")),
+        ("page", url),
+        ("num", lead.get("num")),
+    ]
     form_data = lead.get("form_data")
     for number, part in enumerate(items(form_data)):
         one = mapping(part)
-        flat.append((text(one.get("name")) or text(one.get("title")) or f"field {number + 1}", one.get("value")))
+        flat.append(
+            (text(one.get("name")) or text(one.get("title")) or f"field {number + 1}", one.get("value"))
+        )
     flat += [(f"pay.{k}", v) for k, v in pay.items()]
     cookies = {"_ym_uid": utm.get("ym_client_id"), "_ga": utm.get("ga_client_id")}
     return Shape(flat, {**utm_in_url(url), **utm_of(utm)}, cookies, reading.key(lead.get("id")))
@@ -161,7 +175,11 @@ def _unfold(fields: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
     flat: list[tuple[str, Any]] = []
     for name, value in fields:
         if isinstance(value, dict):
-            flat += [(f"{name}.{k}", v) for k, v in value.items() if k != "content" and not isinstance(v, dict | list)]
+            flat += [
+                (f"{name}.{k}", v)
+                for k, v in value.items()
+                if k != "content" and not isinstance(v, dict | list)
+            ]
         elif isinstance(value, list):
             flat.append((name, [mapping(v).get("filename") if isinstance(v, dict) else v for v in value]))
         else:

@@ -30,7 +30,9 @@ from ingest.limits import Unreadable
 from ingest.reading import items, key, mapping, text
 
 _DIRECTION: Final[dict[str, Direction]] = {"callback": "out", "outgoing": "out", "incoming": "in"}
-_CYRILLIC_ES: Final = str.maketrans("сСеЕоО", "cCeEoO")  # some names in Jivo's documents hold a Cyrillic letter
+_CYRILLIC_ES: Final = str.maketrans(
+    "сСеЕоО", "cCeEoO"
+)  # some names in Jivo's documents hold a Cyrillic letter
 
 
 class Visit(TypedDict):
@@ -75,7 +77,9 @@ class Jivo(Adapter):
             "call_event": message.call,
         }
         if name not in kinds:
-            return Translation([], RESULT_OK, kept="unused: a kind of event that says nothing about inquiries")
+            return Translation(
+                [], RESULT_OK, kept="unused: a kind of event that says nothing about inquiries"
+            )
         return Translation(kinds[name](), RESULT_OK, kept="unused: nothing is said that is used")
 
 
@@ -178,7 +182,9 @@ class _Message:
         if not (p["visitor_id"] or self.chat_id or p["phone"] or p["email"]):
             return []
         fact = ContactCaptured(chat_id=self.chat_id, where="jivo", **p)
-        said = reading.fingerprint(p["phone"] or p["phone_raw"], p["email"], p["name"] if name_is_enough else None)
+        said = reading.fingerprint(
+            p["phone"] or p["phone_raw"], p["email"], p["name"] if name_is_enough else None
+        )
         return [Said(fact, (p["visitor_id"] or "", self.chat_id or "", said[:32]), at, self.chat_id)]
 
     # --- calls ------------------------------------------------------------------------------------------------
@@ -258,7 +264,9 @@ class _CallFacts:
     def __init__(self, data: dict[str, Any], received: datetime, record_url: str | None) -> None:
         self.data = data
         self.received = received
-        self.record_url = record_url if record_url and record_url.startswith(("http://", "https://")) else None
+        self.record_url = (
+            record_url if record_url and record_url.startswith(("http://", "https://")) else None
+        )
         self.call_id: str = data["call_id"]
 
     def of(self, status: str) -> list[Said]:
@@ -287,7 +295,9 @@ class _CallFacts:
             said.append(self.say(stored, reading.fingerprint(self.record_url)[:32]))
         return said
 
-    def say(self, fact: CallStarted | CallLegRang | CallAnswered | CallEnded | RecordingStored, *native: str) -> Said:
+    def say(
+        self, fact: CallStarted | CallLegRang | CallAnswered | CallEnded | RecordingStored, *native: str
+    ) -> Said:
         """Jivo gives no time: that of receipt."""
         return Said(fact, (self.call_id, *native), None, self.call_id)
 

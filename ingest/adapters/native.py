@@ -36,7 +36,9 @@ from ingest.sources import SourceConfig
 #: Types that may be sent.
 TYPES: Final = frozenset(FACTS) - {DeliveryUnreadable.TYPE}
 _BY_NAME: Final = {name.casefold(): type_ for name, type_ in NAMES.items() if type_ in TYPES}
-_ENVELOPE: Final = frozenset({"id", "type", "time", "occurred_at", "specversion", "datacontenttype", "dataschema"})
+_ENVELOPE: Final = frozenset(
+    {"id", "type", "time", "occurred_at", "specversion", "datacontenttype", "dataschema"}
+)
 #: Facts that open an inquiry: their result tells its id.
 _OPENING: Final = ("call.", "chat.", "form.", "callback.", "walkin.")
 _SUBJECT: Final = "inquiry_id, call_id, lead_id, order_id, phone …"
@@ -62,7 +64,11 @@ class Native(Adapter):
         source = delivery.source
         by_key = any([same(key, source.secret) for key in given_keys(delivery)])  # noqa: C419 - no short cut
         signing = source.options.get("signing_secret") or source.secret
-        return by_key or is_signed(delivery.headers, delivery.body, signing, delivery.received) or has_secret(delivery)
+        return (
+            by_key
+            or is_signed(delivery.headers, delivery.body, signing, delivery.received)
+            or has_secret(delivery)
+        )
 
     def translate(self, delivery: Delivery) -> Translation:
         """All events of the delivery, and an answer for each."""
@@ -72,8 +78,14 @@ class Native(Adapter):
             return Translation([], refusal(400, str(error)), kept=str(error))
         if delivery.body_kind != "json":
             empty = delivery.body_kind == "empty"
-            return Translation([], refusal(400, "the body is not JSON"), probe=empty, kept="the body is not JSON")
-        given = value.get("events") if isinstance(value, dict) and isinstance(value.get("events"), list) else value
+            return Translation(
+                [], refusal(400, "the body is not JSON"), probe=empty, kept="the body is not JSON"
+            )
+        given = (
+            value.get("events")
+            if isinstance(value, dict) and isinstance(value.get("events"), list)
+            else value
+        )
         batch = given if isinstance(given, list) else [given]
         if len(batch) > delivery.limits.max_batch:
             words = f"at most {delivery.limits.max_batch} events in one delivery"
@@ -110,7 +122,11 @@ def _answer(found: list[Item], source: SourceConfig) -> Translation:
     for item in found:
         fact = item.said.fact
         ident = str(event_id(source.path, fact.TYPE, *item.said.native))
-        result: dict[str, Any] = {"id": item.ident, "event_id": ident, "status": "unreadable" if item.errors else "accepted"}
+        result: dict[str, Any] = {
+            "id": item.ident,
+            "event_id": ident,
+            "status": "unreadable" if item.errors else "accepted",
+        }
         if item.errors:
             result["errors"] = list(item.errors)
         elif ident in ids:
@@ -151,7 +167,9 @@ class _Reader:
         own = reading.key(given.get("id")) if isinstance(given, dict) else None
         message = reading.key(delivery.header("webhook-id"))
         # Best effort without an id: the place in a signed message, else what is said.
-        self.ident = own or (f"{message[:180]}/{number}" if message else reading.fingerprint(self.content.decode()))
+        self.ident = own or (
+            f"{message[:180]}/{number}" if message else reading.fingerprint(self.content.decode())
+        )
 
     def item(self) -> Item:
         """The fact, or an unreadable delivery that says which field is wrong."""
@@ -186,10 +204,15 @@ class _Reader:
         try:
             fact = model.model_validate(self.shaped(model, data))
         except ValidationError as error:
-            errors += [_problem(e["loc"], e["type"], e["msg"]) for e in error.errors(include_input=False, include_url=False)]
+            errors += [
+                _problem(e["loc"], e["type"], e["msg"])
+                for e in error.errors(include_input=False, include_url=False)
+            ]
             return None
         if not model.DIRECTORY and next(iter(fact.refs(self.source.path)), None) is None:
-            errors.append({"field": "data", "what": f"says nothing about whom or what it is: give one of {_SUBJECT}"})
+            errors.append(
+                {"field": "data", "what": f"says nothing about whom or what it is: give one of {_SUBJECT}"}
+            )
             return None
         if (problem := _company_problem(fact)) is not None:
             errors.append(problem)
@@ -231,7 +254,9 @@ class _Reader:
         try:
             return lenient.moment(given, self.source.zone)
         except (ValueError, OverflowError):
-            errors.append({"field": name, "what": "is not a moment: use ISO-8601, such as 2026-03-01T10:00:00+03:00"})
+            errors.append(
+                {"field": name, "what": "is not a moment: use ISO-8601, such as 2026-03-01T10:00:00+03:00"}
+            )
             return None
 
 
@@ -243,7 +268,10 @@ def _company_problem(fact: Fact) -> dict[str, str] | None:
         except ValidationError as error:
             names = {str(e["loc"][0]) for e in error.errors(include_input=False) if e["loc"]}
             known = sorted(names & set(Rules.model_fields))
-            return {"field": "body", "what": f"is no rule setting or value: {', '.join(known) or 'unknown setting'}"}
+            return {
+                "field": "body",
+                "what": f"is no rule setting or value: {', '.join(known) or 'unknown setting'}",
+            }
     zone = fact.attrs.get("timezone") if isinstance(fact, DictionaryChanged) else None
     if zone:
         try:

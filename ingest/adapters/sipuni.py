@@ -77,7 +77,10 @@ class Sipuni(Adapter):
 
     def translate(self, delivery: Delivery) -> Translation:
         """Facts of one message; anything that is not understood is kept, and answered with success."""
-        fields = {name: value[-1] if isinstance(value, list) and value else value for name, value in delivery.fields.items()}
+        fields = {
+            name: value[-1] if isinstance(value, list) and value else value
+            for name, value in delivery.fields.items()
+        }
         if not any(reading.text(fields.get(name)) for name in _CALL_FIELDS):
             if sipuni_tracking.is_hit(fields):
                 return Translation([sipuni_tracking.hit(fields, delivery)], SUCCESS)
@@ -197,7 +200,13 @@ class _Message:
 
     def say(
         self,
-        fact: CallStarted | CallLegRang | CallAnswered | CallLegEnded | CallEnded | CallTransferred | RecordingStored,
+        fact: CallStarted
+        | CallLegRang
+        | CallAnswered
+        | CallLegEnded
+        | CallEnded
+        | CallTransferred
+        | RecordingStored,
         *native: str,
     ) -> Said:
         """A fact of this call, at the time of the message."""
@@ -227,7 +236,10 @@ class _Message:
         """Our number that was called. On operator legs ``pbxdstnum`` holds a SIP login and not a number."""
         if self.direction != "in":
             return None
-        for given in (reading.text(self.fields.get("pbxdstnum"), 64), None if self.dst.internal else self.dst.number):
+        for given in (
+            reading.text(self.fields.get("pbxdstnum"), 64),
+            None if self.dst.internal else self.dst.number,
+        ):
             if given and len(re.sub(r"\D", "", given)) >= (10 if self.dst.internal else 5):
                 found = normalise(given, self.source.region, self.source.area_code).e164
                 return found or (None if self.dst.internal else given[:64])
@@ -263,7 +275,9 @@ class _Message:
         short = _SCHEME_TAIL.sub("", reading.text(self.fields.get(f"short_{which}_num")) or "") or None
         kind = reading.text(self.fields.get(f"{which}_type"))
         extension = self._short(short or full)
-        internal = kind == "2" if kind in ("1", "2") else bool(extension and re.fullmatch(r"\d{1,5}", extension))
+        internal = (
+            kind == "2" if kind in ("1", "2") else bool(extension and re.fullmatch(r"\d{1,5}", extension))
+        )
         identity = short or full or ""
         if internal:
             return Side(True, extension, None, identity)

@@ -29,7 +29,9 @@ class SipuniTracking(Adapter):
         """One ``call.tracked``; a message without fields is a test of the settings."""
         fields = delivery.fields
         if not is_hit(fields):
-            return Translation([], SUCCESS, probe=not delivery.body.strip(), kept="no fields of a tracked call")
+            return Translation(
+                [], SUCCESS, probe=not delivery.body.strip(), kept="no fields of a tracked call"
+            )
         return Translation([hit(fields, delivery)], SUCCESS)
 
 
@@ -57,7 +59,9 @@ def hit(fields: Mapping[str, Any], delivery: Delivery) -> Said:
             utm=utm_in_url(landing),
         ),
         native=(
-            reading.windowed(delivery.received, caller.e164 or caller.raw, line.e164, counter, referrer, landing),
+            reading.windowed(
+                delivery.received, caller.e164 or caller.raw, line.e164, counter, referrer, landing
+            ),
         ),
         time=None,
     )

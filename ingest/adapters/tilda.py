@@ -65,7 +65,9 @@ class Tilda(Adapter):
         said = FormSubmitted(
             submission_id=filled.submission_id
             or filled.weak_id
-            or reading.windowed(delivery.received, filled.phone or filled.phone_raw, filled.email, filled.text, extra),
+            or reading.windowed(
+                delivery.received, filled.phone or filled.phone_raw, filled.email, filled.text, extra
+            ),
             form_id=filled.form_id,
             form_name=filled.form_name,
             name=filled.name,

@@ -10,12 +10,22 @@ from domain.phones import Phone, normalise
 @pytest.mark.parametrize(
     "raw",
     [
-        "+7 903 123-45-67", "8 (903) 123-45-67", "79031234567", "903 123 45 67", "8-903-123-45-67", "+7(903)1234567",
-        "tel:+79031234567", "sip:79031234567@pbx.example:5060", "89031234567@host", " 7 903 1234567 ", "+8 903 123-45-67",
-        "+7\u00a0903\u00a0123\u201145\u201167", '"+79031234567"',
+        "+7 903 123-45-67",
+        "8 (903) 123-45-67",
+        "79031234567",
+        "903 123 45 67",
+        "8-903-123-45-67",
+        "+7(903)1234567",
+        "tel:+79031234567",
+        "sip:79031234567@pbx.example:5060",
+        "89031234567@host",
+        " 7 903 1234567 ",
+        "+8 903 123-45-67",
+        "+7\u00a0903\u00a0123\u201145\u201167",
+        '"+79031234567"',
     ],
 )
-def test_ways_to_write_one_russian_number(raw):
+def test_ways_to_write_one_russian_number(raw: str) -> None:
     assert normalise(raw) == Phone("+79031234567", raw)
 
 
@@ -23,7 +33,11 @@ def test_ways_to_write_one_russian_number(raw):
     ("raw", "region", "e164"),
     [
         ("87012345678", "KZ", "+77012345678"),
-        ("8 701 234 56 78", "RU", "+77012345678"),  # Kazakhstan by range, though it was written the Russian way
+        (
+            "8 701 234 56 78",
+            "RU",
+            "+77012345678",
+        ),  # Kazakhstan by range, though it was written the Russian way
         ("+77012345678", "RU", "+77012345678"),
         ("88001002030", "RU", "+78001002030"),
         ("+375 29 123-45-67", "RU", "+375291234567"),
@@ -38,7 +52,7 @@ def test_ways_to_write_one_russian_number(raw):
         ("79031234567890123", "RU", None),
     ],
 )
-def test_countries(raw, region, e164):
+def test_countries(raw: str, region: str, e164: str | None) -> None:
     assert normalise(raw, region).e164 == e164
 
 
@@ -52,19 +66,35 @@ def test_countries(raw, region, e164):
         ("79031234567", "343", "+79031234567"),
     ],
 )
-def test_local_numbers_need_the_area_code_of_the_line(raw, area_code, e164):
+def test_local_numbers_need_the_area_code_of_the_line(
+    raw: str, area_code: str | None, e164: str | None
+) -> None:
     found = normalise(raw, "RU", area_code)
     assert (found.e164, found.hidden, found.internal) == (e164, False, False)
 
 
-@pytest.mark.parametrize("raw", [None, "", "  ", "anonymous", "Anonymous", "sip:anonymous@anonymous.invalid", "000",
-                                 "00000000000", "номер скрыт", "unknown", "<не указано>"])
-def test_hidden(raw):
+@pytest.mark.parametrize(
+    "raw",
+    [
+        None,
+        "",
+        "  ",
+        "anonymous",
+        "Anonymous",
+        "sip:anonymous@anonymous.invalid",
+        "000",
+        "00000000000",
+        "номер скрыт",
+        "unknown",
+        "<не указано>",
+    ],
+)
+def test_hidden(raw: str) -> None:
     assert normalise(raw) == Phone(None, raw or "", hidden=True)
 
 
 @pytest.mark.parametrize("raw", ["1", "12", "201", "4321"])
-def test_up_to_four_digits_are_internal(raw):
+def test_up_to_four_digits_are_internal(raw: str) -> None:
     assert normalise(raw, "RU", "495") == Phone(None, raw, internal=True)
 
 
@@ -80,20 +110,23 @@ def test_up_to_four_digits_are_internal(raw):
         ("+7 495 1234567 вн. 33", "+74951234567", "33"),
     ],
 )
-def test_an_extension_is_kept_apart(raw, e164, tail):
+def test_an_extension_is_kept_apart(raw: str, e164: str | None, tail: str | None) -> None:
     found = normalise(raw)
     assert (found.e164, found.ext_tail, found.raw) == (e164, tail, raw)
 
 
 @pytest.mark.parametrize("raw", ["@nickname", "Иван", "нет", "позвоните", "мой номер 89031234567"])
-def test_words_are_no_number(raw):
+def test_words_are_no_number(raw: str) -> None:
     found = normalise(raw)
     assert (found.e164, found.hidden, found.internal) == (None, False, False)
 
 
-@given(st.one_of(st.text(max_size=150), st.text(alphabet="+78 ()-0123456789доб.x#,;", max_size=30)),
-       st.sampled_from(["RU", "KZ", "UZ", "ru", "XX", ""]), st.one_of(st.none(), st.text(max_size=6)))
-def test_no_text_breaks_it(raw, region, area_code):
+@given(
+    st.one_of(st.text(max_size=150), st.text(alphabet="+78 ()-0123456789доб.x#,;", max_size=30)),
+    st.sampled_from(["RU", "KZ", "UZ", "ru", "XX", ""]),
+    st.one_of(st.none(), st.text(max_size=6)),
+)
+def test_no_text_breaks_it(raw: str, region: str, area_code: str | None) -> None:
     found = normalise(raw, region, area_code)
     assert found.raw == raw
     assert found.e164 is None or (found.e164[0] == "+" and found.e164[1:].isdigit() and found.e164.isascii())
@@ -101,6 +134,6 @@ def test_no_text_breaks_it(raw, region, area_code):
 
 
 @given(st.text(alphabet="+0123456789", min_size=7, max_size=14))
-def test_what_it_gives_it_takes_again(raw):
+def test_what_it_gives_it_takes_again(raw: str) -> None:
     found = normalise(raw).e164
     assert found is None or normalise(found).e164 == found

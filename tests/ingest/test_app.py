@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import time
+from typing import Any
 
 import pytest
 import structlog
@@ -12,6 +13,7 @@ from domain.event import Event
 from ingest.limits import Limits
 from ingest.signatures import sign
 from ingest.sources import SourceConfig
+from tests.ingest.doors import Door, OpenDoor
 from tests.ingest.support import SECRET, cases
 
 CALL = "event=1&call_id=1.1&src_num=79990000001&src_type=1&dst_num=74990000011_id1&dst_type=1&timestamp=1710000000"
@@ -19,11 +21,11 @@ PBX = f"/in/pbx/{SECRET}"
 FORM = f"/in/landing/{SECRET}"
 
 
-def call(number):
+def call(number: int) -> Any:
     return f"{PBX}?{CALL.replace('1.1', f'1.{number}')}"
 
 
-async def test_a_call_by_get_and_post(door):
+async def test_a_call_by_get_and_post(door: Door) -> None:
     got = await door.client.get(f"{PBX}?{CALL}")
     assert (got.status, await got.json(), got.content_type) == (200, {"success": True}, "application/json")
     posted = await door.client.post(PBX, data=dict(p.split("=") for p in CALL.split("&")))
@@ -35,7 +37,7 @@ async def test_a_call_by_get_and_post(door):
     assert one.evidence.query == CALL
 
 
-async def test_the_query_is_kept_byte_for_byte(door):
+async def test_the_query_is_kept_byte_for_byte(door: Door) -> None:
     odd = f"{CALL}&treeName=%D0%92%d1%85+x%20y&a[b]=%7e~&%CF=1"
     reader, writer = await asyncio.open_connection(door.client.host, door.client.port)
     writer.write(f"GET {PBX}?{odd} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
@@ -47,41 +49,66 @@ async def test_the_query_is_kept_byte_for_byte(door):
 
 
 @pytest.mark.parametrize("provider", ["sipuni", "jivo", "tilda", "form"])
-async def test_every_delivery_of_the_tables_is_answered_as_the_provider_wants(door, provider):
+async def test_every_delivery_of_the_tables_is_answered_as_the_provider_wants(
+    door: Door, provider: str
+) -> None:
     name = {"sipuni": "pbx", "jivo": "chat", "tilda": "site", "form": "landing"}[provider]
     for _, case in (c for c in cases() if c[0] == provider and "source" not in c[1]):
         d = case["delivery"]
         headers = {"Token": SECRET} if provider == "tilda" else {}
         headers |= d.get("headers", {})
-        kwargs = {"data": d["form"]} if "form" in d else {"json": d["json"]} if "json" in d else {"data": d.get("body", "").encode()}
+        kwargs = (
+            {"data": d["form"]}
+            if "form" in d
+            else {"json": d["json"]}
+            if "json" in d
+            else {"data": d.get("body", "").encode()}
+        )
         if "form" in d or "json" in d:
             headers.pop("content-type", None)
         path = "/in/site" if provider == "tilda" else f"/in/{name}/{SECRET}"
         method = d.get("method") or ("GET" if "query" in d and "form" not in d else "POST")
         got = await door.client.request(method, f"{path}?{d.get('query', '')}", headers=headers, **kwargs)
-        expected = {"sipuni": b'{"success":true}', "jivo": b'{"result":"ok"}', "form": b'{"result":"ok"}', "tilda": b"ok"}
+        expected = {
+            "sipuni": b'{"success":true}',
+            "jivo": b'{"result":"ok"}',
+            "form": b'{"result":"ok"}',
+            "tilda": b"ok",
+        }
         assert (got.status, await got.read()) == (200, expected[provider]), case["name"]
 
 
 @pytest.mark.parametrize(
-    "path", [f"/in/nobody/{SECRET}", "/in/pbx/wrong", "/in/pbx", "/in/pbx/", "/in/site", f"/in/landing/{SECRET}x", "/in/", "/"]
+    "path",
+    [
+        f"/in/nobody/{SECRET}",
+        "/in/pbx/wrong",
+        "/in/pbx",
+        "/in/pbx/",
+        "/in/site",
+        f"/in/landing/{SECRET}x",
+        "/in/",
+        "/",
+    ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS", "PUT"])
-async def test_strangers_hear_the_same_whatever_is_wrong(door, path, method):
+async def test_strangers_hear_the_same_whatever_is_wrong(door: Door, path: str, method: str) -> None:
     got = await door.client.request(method, path, data=b"phone=89990000001" if method != "GET" else None)
     assert got.status == (404 if path != "/in/site" or method != "OPTIONS" else 204)
     assert await door.events() == []
 
 
-async def test_a_token_in_a_header_and_the_bare_probe(door):
-    good = await door.client.post("/in/site", data={"Phone": "89990000001", "tranid": "1:1"}, headers={"token": SECRET})
+async def test_a_token_in_a_header_and_the_bare_probe(door: Door) -> None:
+    good = await door.client.post(
+        "/in/site", data={"Phone": "89990000001", "tranid": "1:1"}, headers={"token": SECRET}
+    )
     assert (good.status, await good.text()) == (200, "ok")
     probe = await door.client.post("/in/site", data={"test": "test"})
     assert (probe.status, await probe.text()) == (200, "ok")
     assert [e.type for e in await door.events()] == ["form.submitted"]
 
 
-async def test_browsers_may_post_forms(door):
+async def test_browsers_may_post_forms(door: Door) -> None:
     origin = {"Origin": "https://sto.example"}
     asked = await door.client.options(FORM, headers=origin | {"Access-Control-Request-Method": "POST"})
     assert (asked.status, asked.headers["Access-Control-Allow-Origin"]) == (204, "*")
@@ -90,7 +117,7 @@ async def test_browsers_may_post_forms(door):
     assert "Access-Control-Allow-Origin" not in (await door.client.post(call(1), headers=origin)).headers
 
 
-async def test_native_keys_find_their_source(door):
+async def test_native_keys_find_their_source(door: Door) -> None:
     event = {"id": "1", "type": "walkin.registered", "data": {"walkin_id": "1", "phone": "8 999 000 00 01"}}
     for key, name in ((SECRET + "-erp", "erp"), (SECRET + "-crm", "crm")):
         got = await door.client.post("/v1/events", json=event, headers={"Authorization": f"Bearer {key}"})
@@ -99,7 +126,11 @@ async def test_native_keys_find_their_source(door):
         assert (await door.events())[-1].source == f"/native/{name}"
     body = json.dumps(event).encode()
     stamp = int(time.time())
-    signed = {"webhook-id": "m1", "webhook-timestamp": str(stamp), "webhook-signature": sign(SECRET + "-crm", "m1", stamp, body)}
+    signed = {
+        "webhook-id": "m1",
+        "webhook-timestamp": str(stamp),
+        "webhook-signature": sign(SECRET + "-crm", "m1", stamp, body),
+    }
     assert (await door.client.post("/v1/events", data=body, headers=signed)).status == 200
     refused = await door.client.post("/v1/events", data=body + b" ", headers=signed)
     assert (refused.status, refused.headers["WWW-Authenticate"]) == (401, 'Bearer realm="leadfold"')
@@ -109,20 +140,20 @@ async def test_native_keys_find_their_source(door):
     assert SECRET not in str([e.evidence for e in await door.events()])
 
 
-async def test_native_refuses_only_what_is_not_json_and_keeps_even_that(door):
+async def test_native_refuses_only_what_is_not_json_and_keeps_even_that(door: Door) -> None:
     headers = {"X-Api-Key": SECRET + "-erp"}
     assert (await door.client.post("/v1/events", data=b"{", headers=headers)).status == 400
     assert [e.type for e in await door.events()] == ["delivery.unreadable"]
 
 
-async def test_unreadable_deliveries_get_success_and_a_record(door):
+async def test_unreadable_deliveries_get_success_and_a_record(door: Door) -> None:
     got = await door.client.post(f"/in/chat/{SECRET}", data=b"\xff\x00not json")
     assert (got.status, await got.json()) == (200, {"result": "ok"})
     (event,) = await door.events()
     assert event.evidence.body == b"\xff\x00not json"
 
 
-async def test_gzip(door):
+async def test_gzip(door: Door) -> None:
     packed = gzip.compress("phone=89990000001&text=привет".encode())
     headers = {"Content-Encoding": "gzip", "Content-Type": "application/x-www-form-urlencoded"}
     assert (await door.client.post(FORM, data=packed, headers=headers)).status == 200
@@ -133,12 +164,12 @@ async def test_gzip(door):
     assert [e.type for e in await door.events()] == ["form.submitted", "delivery.unreadable"]
 
 
-async def test_sizes(doors):
+async def test_sizes(doors: OpenDoor) -> Any:
     door = await doors(limits=Limits(max_body=1000, max_line=2000, max_header=500))
     assert (await door.client.post(FORM, data=b"phone=1&x=" + b"a" * 990)).status == 200
     assert (await door.client.post(FORM, data=b"phone=1&x=" + b"a" * 991)).status == 413
 
-    async def in_pieces():
+    async def in_pieces() -> Any:
         for _ in range(20):
             yield b"a" * 100
 
@@ -147,10 +178,10 @@ async def test_sizes(doors):
     assert (await door.client.get(FORM, headers={"X": "a" * 1000})).status == 400
 
 
-async def test_a_body_that_does_not_come(doors):
+async def test_a_body_that_does_not_come(doors: OpenDoor) -> Any:
     door = await doors(limits=Limits(read_timeout_s=0.2))
 
-    async def stuck():
+    async def stuck() -> Any:
         yield b"phone="
         await asyncio.sleep(2)
 
@@ -158,29 +189,31 @@ async def test_a_body_that_does_not_come(doors):
     assert await door.events() == []
 
 
-async def test_a_rate_per_source(doors):
+async def test_a_rate_per_source(doors: OpenDoor) -> None:
     door = await doors(limits=Limits(rate_per_s=0.5, rate_burst=3))
     answers = [await door.client.get(call(n)) for n in range(5)]
     assert [a.status for a in answers] == [200, 200, 200, 429, 429]
     assert 1 <= int(answers[-1].headers["Retry-After"]) <= 2
-    assert (await door.client.post(FORM, data={"phone": "89990000001"})).status == 200  # the others are not disturbed
+    assert (
+        await door.client.post(FORM, data={"phone": "89990000001"})
+    ).status == 200  # the others are not disturbed
     assert len(await door.events()) == 4
 
 
-async def test_too_many_at_once(doors):
+async def test_too_many_at_once(doors: OpenDoor) -> None:
     door = await doors(limits=Limits(max_in_flight=0))
     got = await door.client.get(call(1))
     assert (got.status, got.headers["Retry-After"]) == (503, "5")
 
 
-async def test_sources_are_replaced_while_running(door):
+async def test_sources_are_replaced_while_running(door: Door) -> None:
     assert (await door.client.get("/in/new/another-secret?" + CALL)).status == 404
     door.deps.book.replace([SourceConfig("new", "sipuni", "another-secret")])
     assert (await door.client.get("/in/new/another-secret?" + CALL)).status == 200
     assert (await door.client.get(call(1))).status == 404
 
 
-async def test_many_at_once_share_commits_and_none_is_lost(door):
+async def test_many_at_once_share_commits_and_none_is_lost(door: Door) -> None:
     answers = await asyncio.gather(*(door.client.get(call(n)) for n in range(300)))
     assert {a.status for a in answers} == {200}
     assert len({e.id for e in await door.events()}) == 300
@@ -190,7 +223,9 @@ async def test_many_at_once_share_commits_and_none_is_lost(door):
 # --- when the log is away ---------------------------------------------------------------------------------------
 
 
-async def test_a_log_that_does_not_answer_is_replaced_by_the_spool_and_the_spool_is_shipped(doors):
+async def test_a_log_that_does_not_answer_is_replaced_by_the_spool_and_the_spool_is_shipped(
+    doors: OpenDoor,
+) -> None:
     door = await doors(deadline_s=0.6)
     with door.hold(door.log.path):
         began = time.monotonic()
@@ -215,15 +250,17 @@ async def test_a_log_that_does_not_answer_is_replaced_by_the_spool_and_the_spool
         raise AssertionError("the log was never tried again")
 
 
-async def test_a_log_that_is_gone(door):
+async def test_a_log_that_is_gone(door: Door) -> None:
     await door.log.close()
-    answers = await asyncio.gather(*(door.client.post(FORM, data={"phone": f"8999000{n:04}"}) for n in range(10)))
+    answers = await asyncio.gather(
+        *(door.client.post(FORM, data={"phone": f"8999000{n:04}"}) for n in range(10))
+    )
     assert {a.status for a in answers} == {200}
     assert door.spool.depth == 10
     assert (await door.client.get("/healthz")).status == 200
 
 
-async def test_neither_log_nor_spool(door):
+async def test_neither_log_nor_spool(door: Door) -> None:
     await door.log.close()
     await door.spool.close()
     for path in (call(1), FORM):
@@ -233,7 +270,7 @@ async def test_neither_log_nor_spool(door):
     assert (ready.status, (await ready.json())["ready"]) == (503, False)
 
 
-async def test_a_full_spool_is_a_503_and_the_log_is_still_tried(doors):
+async def test_a_full_spool_is_a_503_and_the_log_is_still_tried(doors: OpenDoor) -> None:
     door = await doors(deadline_s=0.5, spool_bytes=3000, drain=False)
     with door.hold(door.log.path):
         statuses = [(await door.client.get(call(n))).status for n in range(6)]
@@ -243,7 +280,7 @@ async def test_a_full_spool_is_a_503_and_the_log_is_still_tried(doors):
     assert door.spool.depth == statuses.count(200)
 
 
-async def test_without_a_spool(doors):
+async def test_without_a_spool(doors: OpenDoor) -> None:
     door = await doors(with_spool=False, deadline_s=0.4)
     assert (await door.client.get(call(1))).status == 200
     with door.hold(door.log.path):
@@ -257,7 +294,7 @@ async def test_without_a_spool(doors):
 # --- what it tells ----------------------------------------------------------------------------------------------
 
 
-async def test_readiness_health_and_document(door):
+async def test_readiness_health_and_document(door: Door) -> None:
     assert await (await door.client.get("/readyz")).json() == {
         "ready": True,
         "log": {"engine": "embedded", "available": True},
@@ -267,7 +304,7 @@ async def test_readiness_health_and_document(door):
     assert (await (await door.client.get("/openapi.json")).json())["openapi"] == "3.1.0"
 
 
-async def test_metrics_are_those_of_the_list(door):
+async def test_metrics_are_those_of_the_list(door: Door) -> None:
     from ingest.metrics import METRICS
 
     await door.client.get(call(1))
@@ -279,15 +316,23 @@ async def test_metrics_are_those_of_the_list(door):
     assert 'leadfold_ingest_deliveries_total{outcome="refused",source="pbx"} 1.0' in text
     assert 'leadfold_ingest_facts_total{source="pbx",type="call.started"} 1.0' in text
     assert "leadfold_ingest_spool_records 0.0" in text
-    told = {line.split()[2] for line in text.splitlines() if line.startswith("# HELP") and not line.split()[2].endswith("_created")}
+    told = {
+        line.split()[2]
+        for line in text.splitlines()
+        if line.startswith("# HELP") and not line.split()[2].endswith("_created")
+    }
     assert told == {m.name for m in METRICS}
 
 
-async def test_logs_hold_neither_secrets_nor_personal_data(door, caplog):
+async def test_logs_hold_neither_secrets_nor_personal_data(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
     with structlog.testing.capture_logs() as told, caplog.at_level("DEBUG"):
         await door.client.get(call(1))
         await door.client.post(FORM, data={"phone": "89990000001", "name": "Иван"})
-        await door.client.post(f"/in/chat/{SECRET}", data=b'{"event_name": "chat_finished", "visitor": {"name": "\xff')
+        await door.client.post(
+            f"/in/chat/{SECRET}", data=b'{"event_name": "chat_finished", "visitor": {"name": "\xff'
+        )
         await door.client.get(f"/in/pbx/{SECRET}x?{CALL}")
         await door.client.get(FORM, headers={"X": SECRET * 1000})
         await door.client.post("/v1/events", data=b"x", headers={"Authorization": "Bearer " + SECRET})
@@ -301,8 +346,8 @@ async def test_logs_hold_neither_secrets_nor_personal_data(door, caplog):
     assert {i for t in accepted for i in t["events"]} <= stored
 
 
-async def test_whatever_fails_inside_is_a_503(door, monkeypatch):
-    def broken(*_):
+async def test_whatever_fails_inside_is_a_503(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> None:
         raise RuntimeError("Иван")
 
     monkeypatch.setattr("ingest.app.records_of", broken)
@@ -311,7 +356,7 @@ async def test_whatever_fails_inside_is_a_503(door, monkeypatch):
     assert "Иван" not in await got.text()
 
 
-async def test_events_are_stored_before_the_answer(door):
+async def test_events_are_stored_before_the_answer(door: Door) -> None:
     for n in range(5):
         await door.client.get(call(n))
         assert isinstance((await door.events())[n], Event)

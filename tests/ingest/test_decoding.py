@@ -2,6 +2,7 @@
 
 import gzip
 import zlib
+from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
@@ -28,21 +29,28 @@ L = DEFAULT_LIMITS
         ([("a", "1"), ("a", "2")], {"a": ["1", "2"]}),
         ([("a", "1"), ("a[b]", "2")], {"a": {"": "1", "b": "2"}}),
         ([("a[b]", "2"), ("a", "1")], {"a": {"": "1", "b": "2"}}),
-        ([("a[b", "1"), ("[x]", "2"), ("a]", "3"), ("a[b]c", "4")], {"a[b": "1", "[x]": "2", "a]": "3", "a[b]c": "4"}),
+        (
+            [("a[b", "1"), ("[x]", "2"), ("a]", "3"), ("a[b]c", "4")],
+            {"a[b": "1", "[x]": "2", "a]": "3", "a[b]c": "4"},
+        ),
         ([("p[999999999999]", "1")], {"p": {"999999999999": "1"}}),
     ],
 )
-def test_php_brackets(pairs, nested):
+def test_php_brackets(pairs: Any, nested: Any) -> None:
     assert nest(pairs, L) == nested
 
 
-def test_raw_and_percent_encoded_brackets_are_the_same():
-    raw = delivery("tilda", body=b"payment[products][0][name]=x", headers={"content-type": "application/x-www-form-urlencoded"})
+def test_raw_and_percent_encoded_brackets_are_the_same() -> None:
+    raw = delivery(
+        "tilda",
+        body=b"payment[products][0][name]=x",
+        headers={"content-type": "application/x-www-form-urlencoded"},
+    )
     encoded = delivery("tilda", body=b"payment%5Bproducts%5D%5B0%5D%5Bname%5D=x")
     assert raw.fields == encoded.fields == {"payment": {"products": [{"name": "x"}]}}
 
 
-def test_limits_of_forms():
+def test_limits_of_forms() -> None:
     tight = Limits(max_fields=3, max_depth=3, max_key=10)
     with pytest.raises(Unreadable, match="too many"):
         parse_pairs("a=1&b=2&c=3&d=4", None, tight)
@@ -53,7 +61,7 @@ def test_limits_of_forms():
     assert nest([("a[b][c]", "1")], tight) == {"a": {"b": {"c": "1"}}}
 
 
-def test_limits_of_json():
+def test_limits_of_json() -> None:
     tight = Limits(max_fields=1, max_depth=3)
     with pytest.raises(Unreadable, match="deeply"):
         parse_json(b"[[[[1]]]]", None, tight)
@@ -63,22 +71,26 @@ def test_limits_of_json():
         parse_json(b"[" * 100_000, None, L)
 
 
-def test_json_in_other_charsets_and_with_a_mark():
+def test_json_in_other_charsets_and_with_a_mark() -> None:
     assert parse_json(b'\xef\xbb\xbf {"a": 1}', None, L) == {"a": 1}
     assert parse_json('{"a": "Да"}'.encode("cp1251"), "cp1251", L) == {"a": "Да"}
     assert parse_json('{"a": "Да"}'.encode("utf-16"), "utf-16", L) == {"a": "Да"}
     assert parse_json(b'{"a": "x\\u0000y"}', None, L) == {"a": "xy"}
 
 
-def test_json_is_tried_whatever_the_header_says():
-    assert delivery("jivo", body=b' {"a": 1}', headers={"content-type": "application/x-www-form-urlencoded"}).value == {"a": 1}
-    assert delivery("jivo", body=b"{a=1&b=2", headers={"content-type": "application/x-www-form-urlencoded"}).value == {"{a": "1", "b": "2"}
+def test_json_is_tried_whatever_the_header_says() -> None:
+    assert delivery(
+        "jivo", body=b' {"a": 1}', headers={"content-type": "application/x-www-form-urlencoded"}
+    ).value == {"a": 1}
+    assert delivery(
+        "jivo", body=b"{a=1&b=2", headers={"content-type": "application/x-www-form-urlencoded"}
+    ).value == {"{a": "1", "b": "2"}
     with pytest.raises(Unreadable):
         _ = delivery("jivo", body=b"{a", headers={"content-type": "application/json"}).value
     assert delivery("jivo", body=b"hello").body_kind == "text"
 
 
-def test_compression():
+def test_compression() -> None:
     assert decompress(gzip.compress(b"x" * 10), "gzip", 10) == b"x" * 10
     assert decompress(zlib.compress(b"x"), "deflate", 10) == b"x"
     raw = zlib.compressobj(wbits=-15)
@@ -87,12 +99,17 @@ def test_compression():
     assert decompress(b"x", "identity", 10) == b"x"
     with pytest.raises(TooLarge):
         decompress(gzip.compress(b"\0" * 50_000_000), "gzip", 1_000_000)
-    for body, encoding in ((b"x", "gzip"), (gzip.compress(b"abc")[:-9], "gzip"), (b"x", "br"), (b"", "deflate")):
+    for body, encoding in (
+        (b"x", "gzip"),
+        (gzip.compress(b"abc")[:-9], "gzip"),
+        (b"x", "br"),
+        (b"", "deflate"),
+    ):
         with pytest.raises(Unreadable):
             decompress(body, encoding, 10)
 
 
-def test_multipart():
+def test_multipart() -> None:
     body = (
         b'preamble\r\n--B\r\nContent-Disposition: form-data; name="a[b]"\r\n\r\none\r\n'
         b'--B\r\nContent-Disposition: form-data; filename="f.txt"; name="file"\r\n\r\nsecret content\r\n'
@@ -108,7 +125,7 @@ def test_multipart():
 
 
 @given(st.binary(max_size=300), st.sampled_from(["", "gzip", "deflate", "gzip, deflate", "br"]))
-def test_any_bytes_decompress_or_are_unreadable(body, encoding):
+def test_any_bytes_decompress_or_are_unreadable(body: bytes, encoding: str) -> None:
     try:
         assert len(decompress(body, encoding, 1000)) <= 1000
     except (Unreadable, TooLarge):
@@ -116,8 +133,8 @@ def test_any_bytes_decompress_or_are_unreadable(body, encoding):
 
 
 @given(st.lists(st.tuples(st.text(alphabet="ab[]01", max_size=12), st.text(max_size=3)), max_size=20))
-def test_any_pairs_nest_and_no_value_is_lost(pairs):
-    def values(node):
+def test_any_pairs_nest_and_no_value_is_lost(pairs: Any) -> None:
+    def values(node: Any) -> Any:
         if isinstance(node, dict):
             return [v for item in node.values() for v in values(item)]
         if isinstance(node, list):
@@ -128,26 +145,32 @@ def test_any_pairs_nest_and_no_value_is_lost(pairs):
 
 
 @given(st.text(max_size=30))
-def test_split_key_keeps_everything(key):
+def test_split_key_keeps_everything(key: str) -> None:
     parts = split_key(key)
     assert parts == [key] or key == parts[0] + "".join(f"[{p}]" for p in parts[1:])
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=()), max_size=30))
-def test_clean_text_can_be_stored(text):
+def test_clean_text_can_be_stored(text: str) -> None:
     cleaned = clean_text(text)
     assert "\x00" not in cleaned
     cleaned.encode()
 
 
 CONTENT_TYPES = [
-    "", "application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b", "text/plain",
-    "application/x-www-form-urlencoded; charset=windows-1251", "application/json; charset=utf-16", "multipart/form-data",
+    "",
+    "application/json",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data; boundary=b",
+    "text/plain",
+    "application/x-www-form-urlencoded; charset=windows-1251",
+    "application/json; charset=utf-16",
+    "multipart/form-data",
 ]
 
 
 @given(st.binary(max_size=200), st.sampled_from(CONTENT_TYPES), st.text(max_size=60))
-def test_any_delivery_decodes_or_is_unreadable(body, content_type, query):
+def test_any_delivery_decodes_or_is_unreadable(body: bytes, content_type: Any, query: str) -> None:
     one = delivery("form", body=body, query=query, headers={"content-type": content_type})
     try:
         fields = one.fields
@@ -157,6 +180,6 @@ def test_any_delivery_decodes_or_is_unreadable(body, content_type, query):
 
 
 @given(st.text(alphabet="ab=&+%20%D0%9F%zz[]я", max_size=40))
-def test_pairs_are_those_of_the_standard_library(text):
+def test_pairs_are_those_of_the_standard_library(text: str) -> None:
     standard = parse_qsl(text, keep_blank_values=True, errors="replace")
     assert parse_pairs(text, None, L) == [(clean_text(k), clean_text(v)) for k, v in standard]

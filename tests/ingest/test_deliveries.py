@@ -7,6 +7,7 @@ of the reason); ``answer`` (status, body) or, of the native contract, ``results`
 
 import json
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -17,17 +18,17 @@ ALL = list(cases())
 PARAMS = [pytest.param(p, c, id=f"{p}: {c['name']}") for p, c in ALL]
 
 
-def test_every_adapter_has_a_table():
+def test_every_adapter_has_a_table() -> None:
     assert {p for p, _ in ALL} == set(adapters())
 
 
-def test_names_are_unique():
+def test_names_are_unique() -> None:
     names = [(p, c["name"]) for p, c in ALL]
     assert len(names) == len(set(names))
 
 
 @pytest.mark.parametrize(("provider", "case"), PARAMS)
-def test_delivery(provider, case):
+def test_delivery(provider: str, case: dict[str, Any]) -> None:
     one = delivery_of(provider, case)
     translation = told(one)
     expected = case.get("facts", [])
@@ -45,7 +46,9 @@ def test_delivery(provider, case):
     answer = case.get("answer")
     if "results" in case:
         results = json.loads(translation.answer.body)["results"]
-        assert [{k: r.get(k) for k in w} for r, w in zip(results, case["results"], strict=True)] == case["results"]
+        assert [{k: r.get(k) for k in w} for r, w in zip(results, case["results"], strict=True)] == case[
+            "results"
+        ]
     elif answer is not None:
         assert translation.answer.status == answer.get("status", 200)
         body = translation.answer.body.decode()
@@ -56,7 +59,11 @@ def test_delivery(provider, case):
     assert bool(events(one)) != translation.probe
 
 
-@pytest.mark.parametrize(("provider", "case"), [p for p in PARAMS if "same_ids_as" in p.values[1]])
-def test_same_ids(provider, case):
+@pytest.mark.parametrize(
+    ("provider", "case"), [pytest.param(p, c, id=f"{p}: {c['name']}") for p, c in ALL if "same_ids_as" in c]
+)
+def test_same_ids(provider: str, case: dict[str, Any]) -> None:
     other = next(c for p, c in ALL if p == provider and c["name"] == case["same_ids_as"])
-    assert {e.id for e in events(delivery_of(provider, case))} == {e.id for e in events(delivery_of(provider, other))}
+    assert {e.id for e in events(delivery_of(provider, case))} == {
+        e.id for e in events(delivery_of(provider, other))
+    }

@@ -1,6 +1,7 @@
 """Whatever an authenticated source sends: no exception, an answer as the provider wants it, and a record."""
 
 import json
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from eventlog.sealing import unseal
 from ingest.adapters.registry import adapters
+from ingest.delivery import Delivery
 from ingest.translate import records_of, translate
 from tests.ingest.support import KEY, SECRET, cases, delivery, delivery_of
 from tests.ingest.test_lenient import JSON
@@ -16,7 +18,7 @@ from tests.ingest.test_lenient import JSON
 pytestmark = pytest.mark.slow
 
 
-def names_in(value):
+def names_in(value: Any) -> Any:
     """Every field name that the tables of a provider use."""
     if isinstance(value, dict):
         return set(value) | {n for v in value.values() for n in names_in(v)}
@@ -25,8 +27,8 @@ def names_in(value):
     return set()
 
 
-WORDS = {p: set() for p in adapters()}
-VALUES = {p: set() for p in adapters()}
+WORDS: dict[str, set[str]] = {p: set() for p in adapters()}
+VALUES: dict[str, set[str]] = {p: set() for p in adapters()}
 for _provider, _case in cases():
     _one = delivery_of(_provider, _case)
     try:
@@ -37,32 +39,61 @@ for _provider, _case in cases():
     VALUES[_provider] |= {v for v in _fields.values() if isinstance(v, str)}
 
 HARD = st.sampled_from(
-    ["", "0", "-1", "1e400", "9" * 30, "\x00", "\ud800", "null", "<b>", "'; drop table", "%", "1710000000", "79990000001",
-     "_id1", "[", "]", "a[b]", "\u202e", "0001-01-01T00:00:00", "NaN", "é" * 600]
+    [
+        "",
+        "0",
+        "-1",
+        "1e400",
+        "9" * 30,
+        "\x00",
+        "\ud800",
+        "null",
+        "<b>",
+        "'; drop table",
+        "%",
+        "1710000000",
+        "79990000001",
+        "_id1",
+        "[",
+        "]",
+        "a[b]",
+        "\u202e",
+        "0001-01-01T00:00:00",
+        "NaN",
+        "é" * 600,
+    ]
 )
 
 
-def values(provider):
+def values(provider: str) -> Any:
     return st.one_of(HARD, st.sampled_from(sorted(VALUES[provider]) or [""]), st.text(max_size=20))
 
 
-def fields(provider):
+def fields(provider: str) -> Any:
     names = st.one_of(st.sampled_from(sorted(WORDS[provider])), st.text(max_size=10))
     return st.lists(st.tuples(names, values(provider)), max_size=15)
 
 
-def objects(provider):
-    leaf = values(provider) | st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+def objects(provider: str) -> Any:
+    leaf = (
+        values(provider)
+        | st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats(allow_nan=False, allow_infinity=False)
+    )
     names = st.sampled_from(sorted(WORDS[provider]))
-    inner = st.recursive(leaf, lambda x: st.lists(x, max_size=4) | st.dictionaries(names, x, max_size=8), max_leaves=25)
+    inner = st.recursive(
+        leaf, lambda x: st.lists(x, max_size=4) | st.dictionaries(names, x, max_size=8), max_leaves=25
+    )
     return st.dictionaries(names, inner, max_size=12)
 
 
-def encode(pairs):
+def encode(pairs: Any) -> Any:
     return urlencode([(k.encode("utf-8", "replace"), v.encode("utf-8", "replace")) for k, v in pairs])
 
 
-def check(one):
+def check(one: Delivery) -> None:
     adapter = adapters()[one.source.provider]
     result = translate(one, adapter, KEY)
     assert "the adapter failed" not in (result.unreadable or "")
@@ -78,7 +109,7 @@ def check(one):
 
 @pytest.mark.parametrize("provider", sorted(adapters()))
 @given(st.data())
-def test_forms_and_queries(provider, data):
+def test_forms_and_queries(provider: str, data: st.DataObject) -> None:
     query = encode(data.draw(fields(provider)))
     body = encode(data.draw(fields(provider))).encode()
     kind = data.draw(st.sampled_from(["application/x-www-form-urlencoded", "", "application/json"]))
@@ -87,14 +118,14 @@ def test_forms_and_queries(provider, data):
 
 @pytest.mark.parametrize("provider", sorted(adapters()))
 @given(st.data())
-def test_objects(provider, data):
+def test_objects(provider: str, data: st.DataObject) -> None:
     value = data.draw(objects(provider) | JSON)
     check(delivery(provider, body=json.dumps(value).encode(), headers={"content-type": "application/json"}))
 
 
 @pytest.mark.parametrize("provider", sorted(adapters()))
 @given(st.data())
-def test_one_changed_field_of_a_real_delivery(provider, data):
+def test_one_changed_field_of_a_real_delivery(provider: str, data: st.DataObject) -> None:
     tables = [c for p, c in cases() if p == provider]
     one = delivery_of(provider, data.draw(st.sampled_from(tables)))
     body = bytearray(one.body)
@@ -109,7 +140,13 @@ def test_one_changed_field_of_a_real_delivery(provider, data):
 
 
 @pytest.mark.parametrize("provider", sorted(adapters()))
-@given(st.binary(max_size=300), st.text(max_size=60), st.dictionaries(
-    st.sampled_from(["content-type", "referer", "authorization", "webhook-id", "user-agent"]), st.text(max_size=40)))
-def test_noise(provider, body, query, headers):
+@given(
+    st.binary(max_size=300),
+    st.text(max_size=60),
+    st.dictionaries(
+        st.sampled_from(["content-type", "referer", "authorization", "webhook-id", "user-agent"]),
+        st.text(max_size=40),
+    ),
+)
+def test_noise(provider: str, body: bytes, query: str, headers: dict[str, str]) -> None:
     check(delivery(provider, body=body, query=query, headers=headers))

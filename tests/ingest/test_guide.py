@@ -4,6 +4,7 @@ import json
 import re
 import types
 from pathlib import Path
+from typing import Any
 
 from ingest.adapters.contract import Adapter
 from ingest.adapters.registry import adapters
@@ -13,11 +14,11 @@ from tests.ingest.support import KEY, RECEIVED, delivery
 GUIDE = (Path(__file__).parents[2] / "docs" / "adding-a-provider.md").read_text(encoding="utf-8")
 
 
-def block(kind, starts):
+def block(kind: str, starts: str) -> Any:
     return next(b for b in re.findall(rf"```{kind}\n(.*?)```", GUIDE, re.DOTALL) if b.startswith(starts))
 
 
-def test_the_example_does_what_its_table_says():
+def test_the_example_does_what_its_table_says() -> None:
     module = types.ModuleType("zvonok")
     exec(block("python", '"""«Звонок»'), module.__dict__)
     adapter = module.ADAPTER
@@ -33,6 +34,7 @@ def test_the_example_does_what_its_table_says():
         for told, fact in zip(said.said, case.get("facts", []), strict=True):
             data = told.fact.model_dump(mode="json")
             assert {k: data[k] for k in fact.get("data", {})} == fact.get("data", {})
+            assert told.time is not None
             assert told.time.isoformat().replace("+00:00", "Z") == fact["time"]
         assert said.probe == case.get("probe", False)
         assert case.get("kept", "") in (said.kept or "")
@@ -44,7 +46,7 @@ def test_the_example_does_what_its_table_says():
     assert lost.unreadable == "CallEnded: call_id does not fit"
 
 
-def test_it_names_files_and_things_that_exist():
+def test_it_names_files_and_things_that_exist() -> None:
     root = Path(__file__).parents[2]
     for path in re.findall(r"`((?:ingest|tests|domain)/[\w/.]+)`", GUIDE):
         if "zvonok" not in path:

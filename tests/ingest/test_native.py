@@ -1,6 +1,7 @@
 """The native contract beyond its tables: identities without ids, limits, the published document."""
 
 import json
+from typing import Any
 
 import jsonschema
 import pytest
@@ -11,6 +12,7 @@ from domain.facts.registry import FACTS
 from domain.identity import event_id
 from ingest import openapi
 from ingest.adapters.native import TYPES
+from ingest.delivery import Delivery
 from ingest.limits import Limits
 from tests.ingest.support import SECRET, cases, delivery, events, later, told
 from tests.ingest.test_lenient import JSON
@@ -18,16 +20,16 @@ from tests.ingest.test_lenient import JSON
 ARRIVED = {"type": "client.arrived", "data": {"phone": "89990000001"}}
 
 
-def answer(one):
+def answer(one: Delivery) -> Any:
     return json.loads(told(one).answer.body)
 
 
-def test_the_event_id_is_told():
+def test_the_event_id_is_told() -> None:
     result = answer(delivery("native", value=ARRIVED | {"id": "7"}))["results"][0]
     assert result["event_id"] == str(event_id("/native/main", "client.arrived", "7"))
 
 
-def test_without_an_id_a_signed_message_gives_it():
+def test_without_an_id_a_signed_message_gives_it() -> None:
     headers = {"webhook-id": "msg_1"}
     first = events(delivery("native", value=[ARRIVED, ARRIVED], headers=headers))
     assert [e.id for e in first] == [event_id("/native/main", "client.arrived", f"msg_1/{n}") for n in (0, 1)]
@@ -35,14 +37,14 @@ def test_without_an_id_a_signed_message_gives_it():
     assert [e.id for e in again] == [e.id for e in first]
 
 
-def test_without_any_id_what_is_said_counts_once():
+def test_without_any_id_what_is_said_counts_once() -> None:
     one = delivery("native", value=[ARRIVED, ARRIVED])
     body = answer(one)
     assert (body["accepted"], body["duplicates"]) == (1, 1)
     assert [e.id for e in events(one)] == [e.id for e in events(later(one, 9999))]
 
 
-def test_the_same_id_with_other_content_is_kept():
+def test_the_same_id_with_other_content_is_kept() -> None:
     other = {"type": "client.arrived", "data": {"phone": "89990000002"}}
     one = delivery("native", value=[ARRIVED | {"id": "1"}, other | {"id": "1"}])
     assert len(events(one)) == 2
@@ -50,19 +52,21 @@ def test_the_same_id_with_other_content_is_kept():
     assert answer(one)["duplicates"] == 1
 
 
-def test_too_long_a_batch():
+def test_too_long_a_batch() -> None:
     one = delivery("native", value=[ARRIVED] * 4, limits=Limits(max_batch=3))
     assert told(one).answer.status == 413
     assert events(one)[0].type == "delivery.unreadable"
     assert told(delivery("native", value=[ARRIVED] * 500)).answer.status == 200
 
 
-def test_a_very_long_id_is_its_own():
-    one, two = (answer(delivery("native", value=ARRIVED | {"id": "x" * 500 + end}))["results"][0] for end in "ab")
+def test_a_very_long_id_is_its_own() -> None:
+    one, two = (
+        answer(delivery("native", value=ARRIVED | {"id": "x" * 500 + end}))["results"][0] for end in "ab"
+    )
     assert one["event_id"] != two["event_id"]
 
 
-def test_no_personal_data_in_answers():
+def test_no_personal_data_in_answers() -> None:
     for provider, case in cases():
         if provider == "native":
             for sent in ("89990000001", "999", "Петров", "дорого", "завтра"):
@@ -80,7 +84,8 @@ EVENTS = st.fixed_dictionaries(
         "data": st.one_of(
             JSON,
             st.dictionaries(
-                st.sampled_from(sorted({f for m in FACTS.values() for f in m.model_fields})), JSON | st.just("79990000001"),
+                st.sampled_from(sorted({f for m in FACTS.values() for f in m.model_fields})),
+                JSON | st.just("79990000001"),
                 max_size=8,
             ),
         ),
@@ -89,7 +94,7 @@ EVENTS = st.fixed_dictionaries(
 
 
 @given(st.one_of(st.lists(EVENTS | JSON, max_size=4), EVENTS, st.fixed_dictionaries({"events": JSON})))
-def test_whatever_is_sent_each_event_is_kept_and_answered(value):
+def test_whatever_is_sent_each_event_is_kept_and_answered(value: Any) -> None:
     one = delivery("native", value=value)
     translation = told(one)
     body = json.loads(translation.answer.body)
@@ -100,16 +105,16 @@ def test_whatever_is_sent_each_event_is_kept_and_answered(value):
     assert {r["event_id"] for r in body["results"]} == stored
 
 
-def document():
+def document() -> Any:
     return json.loads(json.dumps(openapi.build()))
 
 
-def test_the_document_has_every_type_but_the_unreadable_one():
+def test_the_document_has_every_type_but_the_unreadable_one() -> None:
     mapping = document()["components"]["schemas"]["Event"]["discriminator"]["mapping"]
     assert set(mapping) == set(TYPES) == set(FACTS) - {"delivery.unreadable"}
 
 
-def test_the_document_is_the_same_each_time_and_its_references_exist():
+def test_the_document_is_the_same_each_time_and_its_references_exist() -> None:
     text = json.dumps(openapi.build())
     assert text == json.dumps(openapi.build())
     schemas = document()["components"]["schemas"]
@@ -119,14 +124,16 @@ def test_the_document_is_the_same_each_time_and_its_references_exist():
         jsonschema.Draft202012Validator.check_schema(schema)
 
 
-@pytest.mark.parametrize("case", [c for p, c in cases() if p == "native" and "results" in c], ids=lambda c: c["name"])
-def test_answers_are_as_published(case):
+@pytest.mark.parametrize(
+    "case", [c for p, c in cases() if p == "native" and "results" in c], ids=lambda c: c["name"]
+)
+def test_answers_are_as_published(case: dict[str, Any]) -> None:
     doc = document()
     schema = {"$ref": "#/components/schemas/Results", "components": doc["components"]}
     jsonschema.validate(answer(delivery("native", value=case["delivery"].get("json", ARRIVED))), schema)
 
 
-def test_events_as_published_are_accepted():
+def test_events_as_published_are_accepted() -> None:
     doc = document()
     schema = {"$ref": "#/components/schemas/Event", "components": doc["components"]}
     good = {"id": "1", "type": "InquiryCategorised", "data": {"phone": "+79990000001", "category": "repair"}}

@@ -3,11 +3,11 @@
 from ingest.rates import Rates
 
 
-def test_no_limit():
+def test_no_limit() -> None:
     assert all(Rates(None, 1).wait_s("a", 0.0) == 0 for _ in range(1000))
 
 
-def test_bursts_then_the_rate_each_source_alone():
+def test_bursts_then_the_rate_each_source_alone() -> None:
     rates = Rates(2.0, 3)
     assert [rates.wait_s("a", 10.0) for _ in range(4)] == [0, 0, 0, 1]
     assert rates.wait_s("b", 10.0) == 0
@@ -16,11 +16,11 @@ def test_bursts_then_the_rate_each_source_alone():
     assert [rates.wait_s("a", 100.0) for _ in range(4)] == [0, 0, 0, 1]
 
 
-def test_slow_rates_tell_how_long():
+def test_slow_rates_tell_how_long() -> None:
     rates = Rates(0.1, 1)
     assert (rates.wait_s("a", 0.0), rates.wait_s("a", 1.0)) == (0, 9)
 
 
-def test_a_clock_that_stands_still_or_goes_back():
+def test_a_clock_that_stands_still_or_goes_back() -> None:
     rates = Rates(1.0, 1)
     assert (rates.wait_s("a", 5.0), rates.wait_s("a", 4.0), rates.wait_s("a", 4.0)) == (0, 1, 1)

@@ -2,6 +2,7 @@
 
 import json
 from base64 import b64encode
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -10,30 +11,31 @@ from hypothesis import strategies as st
 
 from ingest import redaction
 from ingest.adapters.registry import adapters
+from ingest.delivery import Delivery
 from ingest.translate import evidence_of, translate
 from tests.ingest.support import KEY, SECRET, cases, delivery, delivery_of, source
 
 
-def evidence(one):
+def evidence(one: Delivery) -> Any:
     return evidence_of(one, adapters()[one.source.provider])
 
 
-def all_bytes(e):
+def all_bytes(e: Any) -> Any:
     return json.dumps([e.path, e.query, e.headers]).encode() + e.body
 
 
-def test_path():
+def test_path() -> None:
     e = evidence(delivery("sipuni", query="event=1"))
     assert e.path == "/in/main/***"
     assert SECRET.encode() not in all_bytes(e)
 
 
-def test_a_wrong_or_odd_path_keeps_nothing_behind_the_name():
+def test_a_wrong_or_odd_path_keeps_nothing_behind_the_name() -> None:
     assert redaction.path("/in/main/a/b/c", source("form")) == "/in/main/***"
     assert redaction.path("/v1/events", source("native")) == "/v1/events"
 
 
-def test_headers():
+def test_headers() -> None:
     one = delivery(
         "native",
         value={},
@@ -68,7 +70,7 @@ def test_headers():
         ({}, {"body": f"left {quote(SECRET)} right".encode()}),
     ],
 )
-def test_keys_elsewhere(options, sent):
+def test_keys_elsewhere(options: dict[str, str], sent: dict[str, Any]) -> None:
     e = evidence(delivery("form", config=source("form", options=options), **sent))
     raw = all_bytes(e)
     for secret in (SECRET, "visible-elsewhere", '"abc"', "=abc", 'p\\"q'):
@@ -76,28 +78,33 @@ def test_keys_elsewhere(options, sent):
     assert b"***" in raw
 
 
-def test_redaction_does_not_change_what_is_meant():
+def test_redaction_does_not_change_what_is_meant() -> None:
     for provider, case in cases():
         one = delivery_of(provider, case)
         adapter = adapters()[provider]
         first = translate(one, adapter, KEY)
         e = evidence(one)
         again = type(one)(
-            method=e.method, path=e.path, query=e.query, headers=dict(e.headers), body=e.body,
-            received=one.received, source=one.source,
+            method=e.method,
+            path=e.path,
+            query=e.query,
+            headers=dict(e.headers),
+            body=e.body,
+            received=one.received,
+            source=one.source,
         )
         second = translate(again, adapter, KEY)
         assert [x.id for x in second.events] == [x.id for x in first.events]
         assert [x.data for x in second.events] == [x.data for x in first.events]
 
 
-def test_other_data_is_verbatim():
+def test_other_data_is_verbatim() -> None:
     body = "Name=Пётр&monkey=1&tokens=2&хэш=3".encode()
     e = evidence(delivery("tilda", body=body, query="a=b&hashtag=2"))
     assert (e.body, e.query) == (body, "a=b&hashtag=2")
 
 
-def test_the_id_tells_deliveries_apart():
+def test_the_id_tells_deliveries_apart() -> None:
     from tests.ingest.support import later
 
     one = delivery("form", form={"a": "1"})
@@ -106,8 +113,11 @@ def test_the_id_tells_deliveries_apart():
 
 
 @given(st.binary(max_size=200), st.text(max_size=50), st.text(max_size=40))
-def test_the_secret_is_never_left(body, query, header):
+def test_the_secret_is_never_left(body: bytes, query: str, header: str) -> None:
     one = delivery(
-        "form", body=body + SECRET.encode() + body, query=query + SECRET + query, headers={"user-agent": header + SECRET}
+        "form",
+        body=body + SECRET.encode() + body,
+        query=query + SECRET + query,
+        headers={"user-agent": header + SECRET},
     )
     assert SECRET.encode() not in all_bytes(evidence(one))
