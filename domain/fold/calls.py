@@ -190,10 +190,10 @@ def _answer(call: Call, facts: list[Event], end: CallEnded | None) -> None:
     by_hint = end.answered_by if end else None
     if people:
         call.answered_by = "person"
+    elif by_hint:
+        call.answered_by = by_hint  # the final message knows better than a leg (INDEX-telephony, rule 3)
     elif answers:
         call.answered_by = answers[0][1].by
-    elif by_hint:
-        call.answered_by = by_hint
     talk_from = (people or answers)[0][0].time if answers else None
     if end is None:
         call.answered_at = talk_from
@@ -201,7 +201,7 @@ def _answer(call: Call, facts: list[Event], end: CallEnded | None) -> None:
         call.ended_at, call.cause = end.ended_at, end.cause
         if end.cause == "unknown":
             # the provider tells that it is over but not how (Jivo): the answers before it do
-            call.cause = "answered" if people else "no_answer"
+            call.cause = "answered" if answers else "no_answer"
         if call.cause == "answered":
             stamp = end.answered_at
             if people and len(people) != len(answers):
@@ -255,7 +255,8 @@ def _legs(facts: list[Event]) -> list[Leg]:
 def pair(calls: list[Call], directory: Directory) -> None:
     """Mark calls told by two systems: the poorer telling gets ``same_as`` and gives what only it knew.
 
-    Greedy by nearness of starts, one partner each; both tellings stay as rows (INDEX-telephony, rule 7).
+    Greedy by nearness of starts, one partner each; both tellings stay as rows (INDEX-telephony, rule 7). Calls of
+    two phones of one client are two calls.
     """
     real = [c for c in calls if c.direction != "internal"]
     if len({c.source_path for c in real}) < 2:
@@ -267,7 +268,8 @@ def pair(calls: list[Call], directory: Directory) -> None:
             apart = (b.started_at - a.started_at).total_seconds()
             if apart > limit:
                 break
-            if a.source_path != b.source_path and a.direction == b.direction:
+            strangers = a.client_phone and b.client_phone and a.client_phone != b.client_phone
+            if a.source_path != b.source_path and a.direction == b.direction and not strangers:
                 near.append((apart, a.id, b.id, a, b))
     taken: set[UUID] = set()
     for _, _, _, a, b in sorted(near, key=lambda x: x[:3]):
@@ -283,8 +285,9 @@ def pair(calls: list[Call], directory: Directory) -> None:
         main.marks = {**other.marks, **main.marks}
         if main.cause is None and other.cause is not None:
             main.cause, main.ended_at = other.cause, max(other.ended_at or main.started_at, main.started_at)
-            main.answered_at = main.answered_at or other.answered_at
-            main.answered_by = main.answered_by or other.answered_by
+            answered = other.cause == "answered"
+            main.answered_at = (main.answered_at or other.answered_at) if answered else None
+            main.answered_by = (main.answered_by or other.answered_by) if answered else None
             main.ext = main.ext or other.ext
 
 

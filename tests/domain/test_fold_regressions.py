@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from domain.facts.inquiries import InquiryCategorised
+from dataclasses import replace
+
+from domain.facts.calls import CallAnswered, CallEnded, CallStarted
+from domain.facts.inquiries import IdentityLinked, InquiryCategorised
 from domain.facts.sites import ChatStarted
 from tests.domain.story import PHONE, Story, at
 
@@ -14,3 +17,58 @@ def test_what_was_said_about_a_dialogue_stays_there_when_it_is_taken_up_again() 
     story.say(InquiryCategorised(chat_id="9", category="repair"), at(hours=1))
     story.say(ChatStarted(chat_id="9", phone=PHONE), at(days=5), source="/jivo/chat", native=("9", "2"))
     assert [i.category_id for i in story.fold().inquiries] == ["repair", None]
+
+
+def test_the_final_message_knows_better_than_a_machines_leg() -> None:
+    """INDEX-telephony, rule 3: the greeting picked up first, the person's own answer was lost."""
+    story = Story()
+    base = {"call_id": "1", "direction": "in", "client_phone": PHONE}
+    story.say(CallStarted(**base), at(), source="/sipuni/main", native=("1",))
+    story.say(
+        CallAnswered(**base, leg_id="0", by="ivr"), at(seconds=1), source="/sipuni/main", native=("1", "0")
+    )
+    end = CallEnded(
+        **base, started_at=at(), answered_at=at(seconds=20), ended_at=at(seconds=80), cause="answered",
+        answered_by="person",
+    )  # fmt: skip
+    story.say(end, at(seconds=80), source="/sipuni/main", native=("1",))
+    told = story.fold()
+    assert [(c.outcome, c.wait_s, c.talk_s) for c in told.calls] == [("answered", 20, 60)]
+    assert [i.kind for i in told.inquiries] == ["phone"]
+
+
+def test_an_end_without_a_result_after_the_autoresponder() -> None:
+    """D-4.9: «автоответчик», not a plain missed call."""
+    story = Story()
+    base = {"call_id": "1", "direction": "in", "client_phone": PHONE}
+    story.say(CallStarted(**base), at(), source="/jivo/chat", native=("1",))
+    story.say(
+        CallAnswered(**base, leg_id="0", by="autoresponder"),
+        at(seconds=9),
+        source="/jivo/chat",
+        native=("1", "0"),
+    )
+    end = CallEnded(**base, ended_at=at(seconds=20), cause="unknown")
+    story.say(end, at(seconds=20), source="/jivo/chat", native=("1",))
+    assert [c.outcome for c in story.fold().calls] == ["autoresponder"]
+
+
+def test_two_phones_of_one_client_at_one_moment_are_two_calls() -> None:
+    """INDEX-telephony, rule 7: two systems tell one call only when the client's phone is the same."""
+    story = Story()
+    story.say(IdentityLinked(a=PHONE, b="+79990000002"), at(days=-1))
+    story.call("1", at())
+    story.call("2", at(seconds=5), phone="+79990000002", source="/jivo/chat")
+    assert [c.same_as for c in story.fold().calls] == [None, None]
+
+
+def test_an_answer_that_the_other_systems_end_takes_back_leaves_no_moment() -> None:
+    """The telling with its own clock lost its end; the other says that nobody answered."""
+    story = Story()
+    story.call("1", at(), end=False)
+    story.call("2", at(seconds=5), talk=None, source="/jivo/chat")
+    story.events = [
+        replace(e, time_basis="received") if e.source == "/jivo/chat" else e for e in story.events
+    ]
+    (call,) = (c for c in story.fold().calls if c.same_as is None)
+    assert (call.provider_call_id, call.outcome, call.answered_at, call.wait_s) == ("1", "missed", None, 15)

@@ -90,6 +90,7 @@ class Unfolding:
     def __init__(self, facts: Sequence[Event], calls: Sequence[Call], directory: Directory) -> None:
         self.facts, self.calls, self.directory = facts, calls, directory
         self.found: list[Inquiry] = []
+        self.forms: list[Inquiry] = []
         self.touches: set[str] = set()
 
     def unfold(self) -> list[Inquiry]:
@@ -101,9 +102,8 @@ class Unfolding:
                 what = self.incoming if call.direction == "in" else self.outgoing
                 steps.append((call.started_at, 0, ident, partial(what, call)))
         for fact in self.facts:
-            if isinstance(fact.data, FormSubmitted):
-                ident = str(inquiry_id(fact.source, "form", fact.data.submission_id))
-                steps.append((fact.time, 0, ident, partial(self.form, fact, fact.data)))
+            if isinstance(fact.data, FormSubmitted) and (form := self.form(fact, fact.data)):
+                steps.append((fact.time, 0, str(form.ident), partial(self.found.append, form)))
             if isinstance(fact.data, CallbackRequested):
                 ident = str(inquiry_id(fact.source, "callback", fact.data.callback_id))
                 steps.append((fact.time, 0, ident, partial(self.callback, fact, fact.data)))
@@ -186,23 +186,24 @@ class Unfolding:
         """Names of a call by all its tellings."""
         return call_names(call).union(*(call_names(c) for c in self.calls if c.second is call))
 
-    def form(self, fact: Event, data: FormSubmitted) -> None:
-        """A form; the same one again within ten minutes is no other inquiry."""
+    def form(self, fact: Event, data: FormSubmitted) -> Inquiry | None:
+        """A form; the same one again within ten minutes is no other inquiry (L13)."""
         ident = inquiry_id(fact.source, "form", data.submission_id)
         names = {f"form:{data.submission_id}", f"inquiry:{ident}"}
         limit = self.directory.rules_at(fact.time).days("form_duplicate_minutes")
-        for inquiry in self.found:
-            first = inquiry.facts[0] if inquiry.facts else fact
-            if first is fact or not isinstance(first.data, FormSubmitted) or first.source != fact.source:
-                continue
+        for inquiry in reversed(self.forms):
+            first = inquiry.facts[0]
+            assert isinstance(first.data, FormSubmitted)
             same = data.phone == first.data.phone if data.phone else data.email and data.email == first.data.email
-            if same and data.form_id == first.data.form_id and fact.time - inquiry.opened_at <= limit:
+            same = same and data.form_id == first.data.form_id and first.source == fact.source
+            if same and fact.time - inquiry.opened_at <= limit:
                 inquiry.names |= names
                 inquiry.facts.append(fact)
-                return
+                return None
         one = Inquiry(ident, "site", "in", fact.time, fact.source_name, names, facts=[fact])
         one.excluded = None if data.phone or data.email else "no_contact"
-        self.found.append(one)
+        self.forms.append(one)
+        return one
 
     def callback(self, fact: Event, data: CallbackRequested) -> None:
         """«Перезвоните мне»."""
