@@ -19,7 +19,7 @@ from leadfold.demo.truth import Truth
 from leadfold.demo.wire import forms, sipuni
 
 DAYS: Final = 182
-PER_DAY: Final = 27.0
+PER_DAY: Final = 24.0
 """Inquiries a day of both offices together at scale 1."""
 
 _WEEKDAYS: Final = (1.25, 1.1, 1.0, 1.0, 1.15, 0.9, 0.6)
