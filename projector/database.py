@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from projector.errors import BatchConflict
 
+T = TypeVar("T")
+
 Connection = AsyncConnection[TupleRow]
+
+#: Seconds between two attempts to end a statement that nobody waits for any more.
+_CANCEL_S: Final = 2.0
 
 #: Seconds until Postgres ends a transaction whose client went silent (a frozen process keeps no locks).
 _SILENT_CLIENT_S: Final = 20
@@ -73,6 +81,44 @@ async def connect(url: str, *, name: str = "leadfold-projector", scans: bool = F
     connection = await AsyncConnection.connect(**info, autocommit=True)
     connection.prepare_threshold = 1
     return connection
+
+
+def retrying() -> AsyncRetrying:
+    """Tries again after conflicts with other transactions, with growing pauses; about 5 s in all."""
+    return AsyncRetrying(
+        retry=retry_if_exception_type(RETRYABLE),
+        wait=wait_random_exponential(0.02, max=1.0),
+        stop=stop_after_attempt(12),
+        reraise=True,
+    )
+
+
+async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
+    """The result of work on a connection, or TimeoutError after so many seconds: then the connection is of no use.
+
+    `asyncio.timeout` is not enough: a cancelled psycopg statement asks the server to cancel it and waits for the
+    answer, which a server that went silent (a half-open connection) never gives. So it is cancelled again.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=seconds)
+    except asyncio.CancelledError:
+        await _end(task)
+        raise
+    if done:
+        return task.result()
+    await _end(task)
+    raise TimeoutError(f"the database did not answer within {seconds:g} s")
+
+
+async def _end(task: asyncio.Future[Any]) -> None:
+    for _ in range(3):
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=_CANCEL_S)
+        if done:
+            break
+    if task.done() and not task.cancelled():
+        task.exception()  # seen: its outcome is unknown to the caller anyway
 
 
 def is_gone(error: BaseException) -> bool:

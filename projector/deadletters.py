@@ -14,7 +14,7 @@ from eventlog.contract import EventLog, RecordCorrupt
 from eventlog.sealing import Undecodable
 from projector import letters, positions
 from projector.batch import Applier, Batch, open_record
-from projector.database import Connection
+from projector.database import Connection, retrying
 from projector.letters import Letter
 from projector.refold import FoldFailed
 from projector.settings import ProjectorSettings
@@ -71,10 +71,12 @@ async def retry(
     chosen = [one for one in reversed(await listing(conn, limit=1_000_000)) if ids is None or one.deadletter_id in ids]
     after = []
     for one in chosen:
-        if one.kind == "record":
-            await _retry_record(event_log, conn, settings, build.build_id, one)
-        else:
-            await _retry_fold(conn, settings, build.build_id, build.schema, one)
+        async for attempt in retrying():
+            with attempt:
+                if one.kind == "record":
+                    await _retry_record(event_log, conn, settings, build.build_id, one)
+                else:
+                    await _retry_fold(conn, settings, build.build_id, build.schema, one)
         after.append(await show(conn, one.deadletter_id) or one)
     return after
 

@@ -113,6 +113,7 @@ async def _cut_off(conn: Connection, build_id: int, partitions: list[int]) -> No
     cursor = await conn.execute(
         "select distinct p.owner, p.backend, pg_terminate_backend(p.backend) from leadfold.position p"
         " join pg_stat_activity a on a.pid = p.backend and a.state like 'idle in transaction%%'"
+        " and a.usename = current_user"
         ' where p.build_id = %s and p."partition" = any(%s) and p.backend <> pg_backend_pid()',
         (build_id, partitions),
     )

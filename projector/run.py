@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import psycopg
 import structlog
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from eventlog.contract import (
     EventLog,
@@ -25,7 +25,7 @@ from eventlog.sealing import Undecodable
 from projector import positions
 from projector.batch import Applier, Batch, Item, Outcome, decode
 from projector.builds_store import prepare
-from projector.database import GONE, ISOLATED, RETRYABLE, Connection, connect, is_gone
+from projector.database import GONE, ISOLATED, RETRYABLE, Connection, connect, is_gone, retrying, within
 from projector.errors import Fenced, ProjectorStopped, Standby
 from projector.facts import Place
 from projector.letters import DeadLetterLimit, reason_of
@@ -39,6 +39,11 @@ log = structlog.get_logger(__name__)
 _POLL_S = 0.5
 _LOOK_S = 1.0
 _BEAT_S = 2.0
+
+#: However slow the database is, one piece of work gets no more seconds than this.
+_LONGEST_S = 600.0
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,8 @@ class Projector:
         self._running = False
         self._log_up = False
         self._stopped: str | None = None
+        self._stop = asyncio.Event()
+        self._patience_s = settings.limits.statement_s
         self._looked = self._beaten = self._checked = 0.0
 
     def status(self) -> ProjectorStatus:
@@ -108,6 +115,7 @@ class Projector:
             ProjectorStopped: too many dead letters. DatabaseRefused, LogRefused, PositionLost: needs a person.
         """
         self._running = True
+        self._stop = stop
         pause_s = 0.05
         try:
             while not stop.is_set():
@@ -146,7 +154,7 @@ class Projector:
         self._held = {}
         await self._reconnect()
         assert self._conn is not None
-        self._build_id = await prepare(self._conn, self._settings)
+        self._build_id = await self._ask(prepare(self._conn, self._settings))
         subscription = self._log.subscribe(GROUP)
         try:
             await subscription.start(self._assigned, self._revoked)
@@ -178,11 +186,11 @@ class Projector:
     async def _assigned(self, partitions: Sequence[int]) -> Mapping[int, int]:
         conn, build_id = self._connection(), self._build()
         polite = self._limits.stale_owner_s if self._log.engine == "embedded" else None
-        taken = await positions.take(conn, build_id, partitions, self._settings.owner, polite_s=polite)
+        taken = await self._ask(positions.take(conn, build_id, partitions, self._settings.owner, polite_s=polite))
         self._standby = False
         self._held.update(taken)
         self._counters.assignments += len(taken)
-        await self._applier.adopt(conn, build_id)
+        await self._ask(self._applier.adopt(conn, build_id))
         self._dirty = True
         log.info("projector.assigned", build=build_id, positions={p: h.next_offset for p, h in taken.items()})
         return {p: h.next_offset for p, h in taken.items()}
@@ -216,20 +224,15 @@ class Projector:
         return True
 
     async def _applied(self, batch: Batch) -> Outcome:
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type(RETRYABLE),
-            wait=wait_random_exponential(0.02, max=1.0),
-            stop=stop_after_attempt(12),
-            reraise=True,
-        )
-        async for attempt in retrying:
+        async for attempt in retrying():
             with attempt:
                 if attempt.retry_state.attempt_number > 1:
                     self._counters.retries += 1
-                async with asyncio.timeout(self._limits.statement_s):
-                    return await self._applier.apply(
+                return await self._ask(
+                    self._applier.apply(
                         self._connection(), self._build(), batch, fold=not self._bulk, check=self._dead.check
                     )
+                )
         raise AssertionError("unreachable: the last attempt raises")
 
     async def _isolate(self, subscription: Subscription, batch: Batch, error: Exception) -> bool:
@@ -240,8 +243,8 @@ class Projector:
                     return False
             return True
         log.error("projector.record_refused", place=batch.items[0].place, reason=reason_of(error))
-        outcome = await self._applier.bury(
-            self._connection(), self._build(), batch, reason_of(error), check=self._dead.check
+        outcome = await self._ask(
+            self._applier.bury(self._connection(), self._build(), batch, reason_of(error), check=self._dead.check)
         )
         self._advance(batch, outcome, 0.0)
         return True
@@ -277,7 +280,7 @@ class Projector:
     async def _idle(self) -> None:
         if time.monotonic() - self._beaten < _BEAT_S:
             return
-        await positions.beat(self._connection(), self._build(), self._held)
+        await self._ask(positions.beat(self._connection(), self._build(), self._held))
         self._beaten = time.monotonic()
 
     async def _look(self) -> None:
@@ -302,7 +305,7 @@ class Projector:
             return
         self._checked = time.monotonic()
         try:
-            outcome = await self._applier.refold_dirty(self._connection(), self._build())
+            outcome = await self._ask(self._applier.refold_dirty(self._connection(), self._build()))
         except RETRYABLE:
             self._counters.retries += 1
             return
@@ -321,9 +324,11 @@ class Projector:
         subscription.pause(self._held)
         found: dict[int, Held] | None = None
         while found is None:
+            if self._stop.is_set():
+                raise psycopg.OperationalError("told to stop while the database was away")
             try:
                 await self._reconnect()
-                found = await positions.reread(self._connection(), self._build(), self._held)
+                found = await self._ask(positions.reread(self._connection(), self._build(), self._held))
                 continue
             except GONE as error:
                 if not is_gone(error):
@@ -338,6 +343,16 @@ class Projector:
             await subscription.seek(partition, held.next_offset)
         subscription.resume(self._held)
         log.info("projector.database_back")
+
+    async def _ask(self, work: Coroutine[Any, Any, T]) -> T:
+        """Work on the database, within a bound that grows when it was not enough: a slow server is not a dead one."""
+        try:
+            result = await within(self._patience_s, work)
+        except TimeoutError:
+            self._patience_s = min(self._patience_s * 2, _LONGEST_S)
+            raise
+        self._patience_s = self._limits.statement_s
+        return result
 
     async def _reconnect(self) -> None:
         await self._close()

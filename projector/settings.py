@@ -6,7 +6,6 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import uuid4
 
 from domain.directory import DEFAULT_TIMEZONE, Directory, SourceInfo
@@ -43,7 +42,8 @@ class Limits:
 
     ``bulk_behind``: with more records than this between position and end of the log, facts are stored first and
     groups folded afterwards, once each. ``dead_in_a_row`` and ``dead_ratio`` (over at least ``dead_sample`` records)
-    stop the projector.
+    stop the projector. A piece of work on the database that takes longer than ``statement_s`` is given up, and tried
+    again with twice the time. An owner on the embedded log that was not seen for ``stale_owner_s`` is followed by another.
     """
 
     batch_records: int = 2000
@@ -55,7 +55,7 @@ class Limits:
     dead_in_a_row: int = 100
     dead_ratio: float = 0.5
     dead_sample: int = 200
-    statement_s: float = 120.0
+    statement_s: float = 30.0
     stale_owner_s: float = 10.0
 
 
@@ -82,5 +82,3 @@ def no_progress(_phase: str, _done: int, _total: int | None) -> None:
 
 Progress = Callable[[str, int, int | None], None]
 """Called with the phase, what is done of it, and how much there is (None = unknown)."""
-
-JsonRules = dict[str, Any] | None

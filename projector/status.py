@@ -45,7 +45,7 @@ class SourceStatus:
 
 @dataclass(frozen=True, slots=True)
 class ProjectionStatus:
-    """Everything at once. Sums of lags are None when one of them is unknown."""
+    """Everything at once. Sums of lags are None when one of them is unknown; ``facts`` is Postgres's estimate."""
 
     live: Build | None
     builds: tuple[Build, ...]

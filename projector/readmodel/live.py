@@ -20,7 +20,7 @@ DIRECTORY_TYPES: tuple[str, ...] = tuple(sorted(name for name, model in FACTS.it
 
 _LIVE = "select schema_name from leadfold.build where state = 'live'"
 _FRESHNESS = """
-select max(s.last_received), max(s.last_time), b.fingerprint is not null
+select max(s.last_received), max(s.last_time)
 from leadfold.build b left join leadfold.source_seen s using (build_id)
 where b.state = 'live' group by b.build_id
 """

@@ -5,6 +5,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
 import psycopg
 import pytest
@@ -273,3 +274,56 @@ async def test_the_projector_stops_within_seconds_also_without_postgres(
         await visible(log, given)
         await asyncio.to_thread(postgres_server.kill)
         await asyncio.sleep(0.3)
+
+
+class Proxy:
+    """Stands between a client and the Unix socket of Postgres; frozen, it accepts everything and answers nothing."""
+
+    def __init__(self, target: Path, folder: Path) -> None:
+        self._target, self._path = target, folder / ".s.PGSQL.5432"
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_unix_server(self._serve, self._path)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner, outer = await asyncio.open_unix_connection(self._target)
+        await asyncio.gather(self._pass(reader, outer), self._pass(inner, writer), return_exceptions=True)
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            await self.open.wait()
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+
+async def test_a_postgres_that_goes_silent_is_given_up_and_found_again(
+    tmp_path: Path, database_url: str
+) -> None:
+    import tempfile
+    from urllib.parse import parse_qs, urlsplit
+
+    socket = Path(parse_qs(urlsplit(database_url).query)["host"][0]) / ".s.PGSQL.5432"
+    with tempfile.TemporaryDirectory() as short:  # names of sockets have at most 107 bytes
+        async with opened(tmp_path) as log, Proxy(socket, Path(short)) as proxy:
+            given = settings(f"{urlsplit(database_url)._replace(query=f'host={short}').geturl()}", statement_s=0.5)
+            direct = settings(database_url)
+            async with running(log, given) as projector:
+                await put(log, [call(1, "a", 1)])
+                await visible(log, direct)
+                proxy.open.clear()
+                await put(log, [call(2, "b", 1)])
+                for _ in range(150):
+                    if projector.status().counters["projector_database_lost_total"]:
+                        break
+                    await asyncio.sleep(0.1)
+                assert projector.status().counters["projector_database_lost_total"]
+                proxy.open.set()
+                await visible(log, direct, seconds=60)
+    assert query(database_url, "select count(*) from LIVE.touch") == [(2,)]
