@@ -190,6 +190,9 @@ class Directory:
             return None
         day = self.local_day(moment, office)
         valid = [h for h in self._extensions.get(ext, ()) if h[1] <= day < h[2]]
+        if ext not in self._extensions:
+            # chat widgets call their agents by ids of their own: those are logins
+            return self._logins.get(ext.casefold(), f"ext:{ext}")
         own = {h[3] for h in valid if h[0] is not None and h[0] in (source, cabinet)}
         holders = own or {h[3] for h in valid if h[0] is None}
         return holders.pop() if len(holders) == 1 else f"ext:{ext}"

@@ -60,6 +60,15 @@ def test_extension_own_cabinet_before_everywhere_and_shared() -> None:
     assert book.employee_by_ext("102", at(), source="main", cabinet=None) == "ext:102"
 
 
+def test_agent_of_a_chat_by_login_where_no_extension_is_meant() -> None:
+    book = directory(
+        EmployeeChanged(employee_id="a", name="А", logins=("5", "9001"), extensions=(Extension(ext="201"),)),
+        EmployeeChanged(employee_id="b", name="Б", extensions=(Extension(ext="5", valid_to=date(2026, 1, 1)),)),
+    )
+    assert book.employee_by_ext("9001", at(), source="chat", cabinet=None) == "a"
+    assert book.employee_by_ext("5", at(), source="main", cabinet=None) == "ext:5"
+
+
 def test_number_moves_between_sources_by_local_day() -> None:
     book = directory(
         NumberAssigned(number="+74990000011", channel="Радио", valid_to=date(2026, 3, 3)),
