@@ -94,6 +94,15 @@ class Opened:
                 )
         return None
 
+    def meant(self, event: Event) -> Inquiry | None:
+        """The inquiry that an operator's fact is about: the named one, else the client's latest at its time.
+
+        A fact that names an outgoing call that is no inquiry is about nothing: it must not slip onto another one.
+        """
+        named = self.named(event.refs, event.time)
+        mere_touch = any(r in self.by_key for r in event.refs if kind_of(r) in ("call", "inquiry"))
+        return named if named is not None or mere_touch else self.latest(event.time)
+
     def latest(self, at: datetime) -> Inquiry | None:
         """The client's latest inquiry at a moment."""
         return max(
@@ -109,7 +118,7 @@ def open_inquiries(contacts: list[Contact], verdicts: list[Event], directory: Di
     moments += [(e.time, 1, e.id, e) for e in verdicts]
     for at, _, _, what in sorted(moments, key=lambda m: m[:3]):
         if isinstance(what, Event):
-            about = opened.named(what.refs, at)
+            about = opened.meant(what)
             if about is not None and about.processed_at is None:
                 about.processed_at = at
         elif what.call is None:
@@ -188,10 +197,12 @@ def _outgoing(opened: Opened, contact: Contact, categorised: set[str], directory
         opened.join(answers, contact)
         answers.first_touch_at = answers.first_touch_at or contact.at
         answers.processed_at = answers.processed_at or contact.at
-        if call.talked:
-            answers.reached_at = answers.reached_at or contact.answered_at
-            if answers.kind == "missed":
-                answers.fate = answers.fate or "returned"
+        for inquiry in (answers, *candidates) if call.talked else ():
+            # we talked with the client: everything that waited for it is answered, not only the latest
+            inquiry.reached_at = inquiry.reached_at or contact.answered_at
+            inquiry.processed_at = inquiry.processed_at or contact.at
+            if inquiry.kind == "missed":
+                inquiry.fate = inquiry.fate or "returned"
     elif contact.keys & categorised:
         inquiry = _open(opened, contact, "phone", "out")
         inquiry.first_touch_at = contact.at
@@ -207,9 +218,7 @@ def apply_verdicts(opened: Opened, verdicts: list[Event], directory: Directory) 
     """
     for event in verdicts:
         fact = event.data
-        inquiry = opened.named(event.refs, event.time)
-        if inquiry is None and not _names_mere_touch(opened, event):
-            inquiry = opened.latest(event.time)
+        inquiry = opened.meant(event)
         if inquiry is None:
             continue
         inquiry.events.append(event.id)
@@ -223,9 +232,11 @@ def apply_verdicts(opened: Opened, verdicts: list[Event], directory: Directory) 
                 by = directory.employee_id(fact.by, event.time, source=event.source_name)
                 inquiry.result_by = by or inquiry.result_by
                 if fact.reason:
-                    _refuse(inquiry, directory.entry_id("reason", fact.reason), event.time)
+                    refuse(inquiry, directory.entry_id("reason", fact.reason), event.time)
+                elif inquiry.result == "refusal":
+                    refuse(inquiry, inquiry.refusal, event.time)  # a refusal all the same; a known reason stays
             case RefusalRecorded():
-                _refuse(inquiry, directory.entry_id("reason", fact.reason), event.time)
+                refuse(inquiry, directory.entry_id("reason", fact.reason), event.time)
     for inquiry in opened.inquiries:
         rules = directory.rules_at(inquiry.opened_at)
         inquiry.is_target = inquiry.category in rules.target_categories
@@ -233,19 +244,10 @@ def apply_verdicts(opened: Opened, verdicts: list[Event], directory: Directory) 
             inquiry.is_target = inquiry.kind == "missed" and inquiry.processed_at is None
 
 
-def _names_mere_touch(opened: Opened, event: Event) -> bool:
-    """The fact names an outgoing call that is no inquiry: it must not slip onto another one."""
-    return any(r in opened.by_key for r in event.refs if kind_of(r) in ("call", "inquiry"))
-
-
-def _refuse(inquiry: Inquiry, reason: str | None, at: datetime) -> None:
+def refuse(inquiry: Inquiry, reason: str | None, at: datetime) -> None:
+    """A refusal of an inquiry, said or by a cancelled booking's reason; the latest one wins (D-0.4)."""
     if inquiry.refusal_at is None or at >= inquiry.refusal_at:
         inquiry.refusal, inquiry.refusal_at = reason, at
-
-
-def refuse(inquiry: Inquiry, reason: str | None, at: datetime) -> None:
-    """A cancelled booking's reason counts as a refusal of its inquiry; the latest one wins (D-0.4)."""
-    _refuse(inquiry, reason, at)
 
 
 def place(inquiry: Inquiry, directory: Directory, default_office: str | None = None) -> None:

@@ -328,7 +328,7 @@ def _override(book: LeadBook, opened: Opened, events: Sequence[Event]) -> None:
         fact = event.data
         match fact:
             case InquiryReattached():
-                inquiry = opened.named(event.refs, event.time)
+                inquiry = opened.meant(event)
                 target = _find(book, fact.to_lead_id)
                 if inquiry is not None and target is not None:
                     _move(book, inquiry, target, event)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from domain.facts.calls import CallAnswered, CallEnded, CallStarted
-from domain.facts.inquiries import IdentityLinked, InquiryCategorised
+from domain.facts.inquiries import IdentityLinked, InquiryCategorised, InquiryResultSet, RefusalRecorded
 from domain.facts.sites import ChatStarted
 from tests.domain.story import PHONE, Story, at
 
@@ -22,7 +23,7 @@ def test_what_was_said_about_a_dialogue_stays_there_when_it_is_taken_up_again() 
 def test_the_final_message_knows_better_than_a_machines_leg() -> None:
     """INDEX-telephony, rule 3: the greeting picked up first, the person's own answer was lost."""
     story = Story()
-    base = {"call_id": "1", "direction": "in", "client_phone": PHONE}
+    base: dict[str, Any] = {"call_id": "1", "direction": "in", "client_phone": PHONE}
     story.say(CallStarted(**base), at(), source="/sipuni/main", native=("1",))
     story.say(
         CallAnswered(**base, leg_id="0", by="ivr"), at(seconds=1), source="/sipuni/main", native=("1", "0")
@@ -40,7 +41,7 @@ def test_the_final_message_knows_better_than_a_machines_leg() -> None:
 def test_an_end_without_a_result_after_the_autoresponder() -> None:
     """D-4.9: «автоответчик», not a plain missed call."""
     story = Story()
-    base = {"call_id": "1", "direction": "in", "client_phone": PHONE}
+    base: dict[str, Any] = {"call_id": "1", "direction": "in", "client_phone": PHONE}
     story.say(CallStarted(**base), at(), source="/jivo/chat", native=("1",))
     story.say(
         CallAnswered(**base, leg_id="0", by="autoresponder"),
@@ -72,3 +73,36 @@ def test_an_answer_that_the_other_systems_end_takes_back_leaves_no_moment() -> N
     ]
     (call,) = (c for c in story.fold().calls if c.same_as is None)
     assert (call.provider_call_id, call.outcome, call.answered_at, call.wait_s) == ("1", "missed", None, 15)
+
+
+def test_a_category_by_phone_processes_the_missed_call() -> None:
+    """L10: the next missed ring is another inquiry, however the operator named the first."""
+    story = Story()
+    story.call("1", at(), talk=None)
+    story.say(InquiryCategorised(phone=PHONE, category="other"), at(minutes=5))
+    story.call("2", at(minutes=9), talk=None)
+    assert [(i.calls, i.category_id) for i in story.fold().inquiries] == [(1, "other"), (1, None)]
+
+
+def test_one_talk_answers_every_missed_call_that_waited() -> None:
+    """L8, D-4.11: the call after it is no return of anything."""
+    story = Story()
+    story.call("1", at(), talk=None)
+    story.call("2", at(hours=1), direction="out", talk=None)
+    story.call("3", at(hours=2), talk=None)
+    story.call("4", at(hours=3), direction="out")
+    story.call("5", at(hours=4), direction="out")
+    told = story.fold()
+    assert [(i.calls, i.missed_fate) for i in told.inquiries] == [(2, "returned"), (2, "returned")]
+    assert [c.returns_inquiry for c in told.calls] == [False, True, False, True, False]
+
+
+def test_a_refusal_without_a_reason_is_a_refusal() -> None:
+    """R0.40: the lead is lost; a reason told before stays."""
+    story = Story()
+    story.call("1", at())
+    story.say(InquiryResultSet(call_id="1", result="Отказ"), at(minutes=5))
+    told = story.fold()
+    assert (told.inquiries[0].refusal_at, told.leads[0].state) == (at(minutes=5), "lost")
+    story.say(RefusalRecorded(call_id="1", reason="Цена"), at(minutes=4))
+    assert story.fold().inquiries[0].refusal_reason_id == "price"
