@@ -177,9 +177,8 @@ class EventLog(ABC):
 
         Raises:
             LogRefused: it must not be used; the text says why and what to do.
-            LogUnavailable: no answer in time. A Kafka log opened for writing goes on trying in the background:
-                appends raise LogUnavailable until it answers, so a caller with a spool may go on. Closing is
-                still due.
+            LogUnavailable: no answer in time. A log opened for writing goes on trying in the background: appends
+                raise LogUnavailable until it answers, so a caller with a spool may go on. Closing is still due.
         """
 
     @abstractmethod

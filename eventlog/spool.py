@@ -28,7 +28,7 @@ from eventlog.contract import (
     RecordCorrupt,
     StoredRecord,
 )
-from eventlog.embedded.file import primary_code
+from eventlog.embedded.file import is_damaged
 from eventlog.embedded.log import EmbeddedLog
 from eventlog.embedded.rows import decode, pack_headers
 from eventlog.embedded.salvage import beside, finish_mending, mend
@@ -85,13 +85,7 @@ class Spool:
         """
         await asyncio.to_thread(self._own)
         try:
-            await asyncio.to_thread(finish_mending, self.path)
-            try:
-                await self._open()
-            except (LogRefused, LogUnavailable) as error:
-                if not _damaged(error):
-                    raise
-                await self._mend()
+            await self._open_or_mend()
         except BaseException:
             self._disown()
             raise
@@ -131,20 +125,24 @@ class Spool:
             SpoolFull, LogUnavailable, RecordTooLarge: nothing was stored.
             AppendUnknown: they may be stored.
         """
-        if self._log is None:
+        opened = self._log
+        if opened is None:
             raise LogUnavailable("the spool is not open")
         size = sum(map(_size, records))
         if self._bytes + size > self.max_bytes:
             raise SpoolFull(f"the spool holds {self._bytes} bytes and may hold {self.max_bytes}")
         self._bytes += size  # at once: others put at the same time
         try:
-            await self._log.append(records, deadline_s=deadline_s)
-        except AppendUnknown:
+            await opened.append(records, deadline_s=deadline_s)
+        except AppendUnknown:  # counted until it is counted again
             self._doubtful = True
             self._arrived.set()
             raise
         except BaseException:
             self._bytes -= size
+            if opened.damaged:
+                self._doubtful = True  # wakes the drainer, and that mends
+                self._arrived.set()
             raise
         if not self._depth:
             self._oldest = datetime.now(UTC)
@@ -153,17 +151,18 @@ class Spool:
 
     async def head(self, max_records: int) -> list[StoredRecord]:
         """The oldest records, in order. What cannot be read is set aside on the way. Raises LogUnavailable."""
-        if self._doubtful:
-            await self._measure()
         while True:
+            await self._recover()
             try:
+                if self._doubtful:
+                    await self._measure()
                 rows = await self._run(
                     lambda connection: connection.execute(_HEAD, (max_records,)).fetchall()
                 )
             except LogUnavailable as error:
-                if not _damaged(error):
+                if not is_damaged(error.__cause__):
                     raise
-                await self._mend()
+                await self._recover(damaged=True)
                 continue
             found: list[StoredRecord] = []
             for position, *row in rows:
@@ -234,6 +233,25 @@ class Spool:
             raise LogUnavailable("the spool is not open")
         return await self._log.run(work)
 
+    async def _recover(self, *, damaged: bool = False) -> None:
+        """Mend what is known to be damaged, and finish what an earlier attempt (the disk was full) did not."""
+        try:
+            if self._log is None and self._owned is not None:
+                await self._open_or_mend()
+            elif self._log is not None and (damaged or self._log.damaged):
+                await self._mend()
+        except (LogRefused, OSError) as error:
+            raise LogUnavailable(f"the spool {self.path} cannot be mended now: {error}") from error
+
+    async def _open_or_mend(self) -> None:
+        await asyncio.to_thread(finish_mending, self.path)
+        try:
+            await self._open()
+        except (LogRefused, LogUnavailable) as error:
+            if not is_damaged(error.__cause__):
+                raise
+            await self._mend()
+
     async def _open(self) -> None:
         opened = EmbeddedLog(self.path, max_record_bytes=self._max_record_bytes)
         try:
@@ -247,8 +265,14 @@ class Spool:
 
     async def _measure(self) -> None:
         """Count what is in the file; reads all of it."""
-        self._doubtful = False
-        self._depth, self._bytes = await self._run(lambda connection: connection.execute(_MEASURE).fetchone())
+        self._doubtful = False  # before the question: a put may become unknown while it is answered
+        try:
+            self._depth, self._bytes = await self._run(
+                lambda connection: connection.execute(_MEASURE).fetchone()
+            )
+        except LogUnavailable:
+            self._doubtful = True
+            raise
         await self._gone(0, 0)
         if self._depth:
             self._arrived.set()
@@ -262,6 +286,7 @@ class Spool:
     async def _mend(self) -> None:
         """Replace the damaged file by one with all that can still be read of it."""
         log.error("eventlog.spool_damaged", path=str(self.path))
+        self._doubtful = True  # until it is open again
         damaged, self._log = self._log, None
         if damaged is not None:
             await damaged.close()
@@ -304,12 +329,3 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
             if connection.in_transaction:
                 connection.execute("rollback")
         raise
-
-
-def _damaged(error: LogRefused | LogUnavailable) -> bool:
-    """Whether SQLite said that the file itself is broken."""
-    cause = error.__cause__
-    return isinstance(cause, sqlite3.Error) and primary_code(cause) in (
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_NOTADB,
-    )

@@ -36,6 +36,8 @@ pragma user_version = {SCHEMA_VERSION};
 commit;
 """
 
+_HELD = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
 #: After these surely nothing was stored: SQLite found out before it wrote the commit, or could not get that far.
 _NOT_STORED = frozenset(
     {
@@ -57,7 +59,7 @@ def prepare(path: Path, *, create: bool) -> None:
 
     Raises:
         LogRefused: missing, unreadable, damaged, from another program, or from a newer Leadfold.
-        LogUnavailable: held by another process for too long, or the disk is full.
+        LogUnavailable: held by another process for too long, the disk is full or fails.
     """
     if not path.exists():
         if not create:
@@ -80,9 +82,9 @@ def _prepared(path: Path, *, create: bool, last_try: bool) -> bool:
             _check(connection, path, create=create)
     except sqlite3.Error as error:
         code = primary_code(error)
-        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and not last_try:
+        if code in _HELD and not last_try:
             return False
-        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL):
+        if code in (*_HELD, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
             raise LogUnavailable(f"the event log {path} does not answer: {error}") from error
         if code == sqlite3.SQLITE_NOTADB:
             raise LogRefused(f"{path} is not an event log: it is no SQLite file") from error
@@ -138,6 +140,14 @@ def primary_code(error: sqlite3.Error) -> int:
     """SQLite's primary result code (SQLITE_FULL, SQLITE_IOERR …), 0 when it has none."""
     code = getattr(error, "sqlite_errorcode", None)
     return code & 0xFF if isinstance(code, int) else 0
+
+
+def is_damaged(error: BaseException | None) -> bool:
+    """Whether SQLite says that the file itself is broken."""
+    return isinstance(error, sqlite3.Error) and primary_code(error) in (
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+    )
 
 
 def stored_after(error: sqlite3.Error) -> Literal["no", "unknown"]:

@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+import structlog
+
 from eventlog.contract import (
     MAX_RECORD_BYTES,
     AppendUnknown,
@@ -29,11 +31,16 @@ from eventlog.embedded.rows import decode, encode
 from eventlog.embedded.subscription import EmbeddedSubscription
 from eventlog.embedded.writer import Job, Writer
 
+log = structlog.get_logger(__name__)
+
 T = TypeVar("T")
 
 #: A reader that waits looks again after this many seconds: first often, then less so.
 _FIRST_LOOK_S = 0.002
 _LAST_LOOK_S = 0.015
+
+#: Between attempts to open a file that could not be opened at the start, seconds.
+_AGAIN_S = 1.0
 
 #: One answer of `read` ends after this many bytes (but holds at least one record).
 _READ_BYTES = 16 * 1024 * 1024
@@ -60,6 +67,7 @@ class EmbeddedLog(EventLog):
         self._max_record_bytes = max_record_bytes
         self._writer: Writer | None = None
         self._started = False
+        self._opening: asyncio.Task[None] | None = None  # after a start that found nobody
         self._closing = False
         self._readers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="eventlog-reader")
         self._local = threading.local()  # one reading connection per thread
@@ -69,14 +77,33 @@ class EmbeddedLog(EventLog):
 
     async def start(self) -> None:
         """See the contract; refuses a file that is missing, damaged, not ours, or on a drive without shared memory."""
+        try:
+            await self._open()
+        except LogUnavailable:
+            self._opening = asyncio.create_task(self._open_at_last(), name="eventlog-embedded-open")
+            raise
+
+    async def _open(self) -> None:
         await asyncio.get_running_loop().run_in_executor(
             self._readers, lambda: prepare(self.path, create=self._create)
         )
         self._started = True
 
+    async def _open_at_last(self) -> None:
+        """The disk was full, or another process held the file: again until it works."""
+        while not self._started:
+            await asyncio.sleep(_AGAIN_S)
+            try:
+                await self._open()
+            except LogError as error:
+                log.warning("eventlog.not_open", path=str(self.path), error=str(error))
+
     async def close(self) -> None:
         """See the contract; takes 5 s at most."""
         self._closing = True
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.gather(self._opening, return_exceptions=True)
         if self._writer is not None:
             await self._writer.close(5.0)
         self._readers.shutdown(wait=False, cancel_futures=True)
@@ -98,6 +125,11 @@ class EmbeddedLog(EventLog):
     def available(self) -> bool:
         """Whether the log is open."""
         return self._started and not self._closing
+
+    @property
+    def damaged(self) -> bool:
+        """Whether an append found the file itself broken. A spool can mend it; a log needs its backup."""
+        return self._writer is not None and self._writer.damaged
 
     @property
     def counters(self) -> Mapping[str, int]:

@@ -23,7 +23,7 @@ from typing import Literal
 import structlog
 
 from eventlog.contract import AppendFailed, AppendUnknown, LogUnavailable
-from eventlog.embedded.file import connect, primary_code, stored_after
+from eventlog.embedded.file import connect, is_damaged, primary_code, stored_after
 from eventlog.embedded.rows import Row
 
 log = structlog.get_logger(__name__)
@@ -76,6 +76,8 @@ class Writer:
         #: Commits made, and commits that failed; read by the owner.
         self.commits = 0
         self.failures = 0
+        #: Whether a commit failed because the file itself is broken.
+        self.damaged = False
         self._thread = threading.Thread(target=self._run, name=f"eventlog-writer {path.name}", daemon=True)
         self._thread.start()
 
@@ -190,6 +192,7 @@ class Writer:
 
     def _failed(self, batch: list[Job], error: Exception, stored: Literal["no", "unknown"]) -> None:
         self.failures += 1
+        self.damaged = self.damaged or is_damaged(error)
         log.error(
             "eventlog.write_failed", path=str(self._path), error=str(error), stored=stored, appends=len(batch)
         )

@@ -3,14 +3,12 @@
 import asyncio
 import json
 import random
-import resource
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,12 +16,14 @@ import pytest
 from eventlog.contract import AppendUnknown, LogRefused, LogUnavailable, PositionLost, RecordCorrupt
 from eventlog.embedded import EmbeddedLog
 from eventlog.embedded.file import APPLICATION_ID
-from tests.eventlog.records import ODD_HEADERS, read_all, record, records
+from tests.eventlog.faults import file_size_limit
+from tests.eventlog.records import ODD_HEADERS, eventually, read_all, record, records
 
 WRITER = """
 import asyncio, sys
 from pathlib import Path
 from eventlog.embedded import EmbeddedLog
+from tests.eventlog.faults import file_size_limit
 from tests.eventlog.records import record
 
 async def client(log, name, number):
@@ -128,19 +128,6 @@ async def test_another_process_that_holds_the_file_only_delays(tmp_path: Path) -
         assert numbers.count(2) <= 1
 
 
-@contextmanager
-def file_size_limit(size: int) -> Iterator[None]:
-    """Files of this process cannot grow beyond: what a full disk looks like to SQLite."""
-    old = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, old[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, old)
-        signal.signal(signal.SIGXFSZ, handler)
-
-
 async def test_a_full_disk_is_said_clearly_and_forgotten_when_there_is_room(tmp_path: Path) -> None:
     async with EmbeddedLog(tmp_path / "events.db") as log:
         kept = records(3)
@@ -180,6 +167,17 @@ async def test_a_file_that_was_moved_away_takes_no_more_acknowledgements(tmp_pat
         await log.append([record(3)], deadline_s=5)
     async with EmbeddedLog(tmp_path / "events.db") as again:
         assert [each.record for each in await read_all(again)] == [record(1), record(3)]
+
+
+async def test_a_log_that_cannot_be_opened_now_opens_by_itself(tmp_path: Path) -> None:
+    log = EmbeddedLog(tmp_path / "events.db")
+    with file_size_limit(1000), pytest.raises(LogUnavailable):
+        await log.start()
+    with pytest.raises(LogUnavailable):
+        await log.append([record(1)], deadline_s=1)
+    await eventually(lambda: log.available)
+    await log.append([record(2)], deadline_s=5)
+    await log.close()
 
 
 async def test_files_that_are_refused(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from eventlog.contract import (
+    AppendFailed,
     AppendUnknown,
     LogRefused,
     LogUnavailable,
@@ -22,6 +23,7 @@ from eventlog.contract import (
 from eventlog.drainer import Drainer
 from eventlog.embedded import EmbeddedLog
 from eventlog.spool import Spool, SpoolFull
+from tests.eventlog.faults import file_size_limit
 from tests.eventlog.records import eventually, read_all, record, records
 
 
@@ -191,6 +193,57 @@ async def test_a_file_that_is_no_database_any_more_is_replaced(tmp_path: Path) -
     assert damaged.read_bytes().startswith(b"\x00garbage")
 
 
+async def test_a_file_that_is_damaged_while_it_is_empty_and_open_is_mended(
+    tmp_path: Path, log: FlakyLog
+) -> None:
+    path = tmp_path / "spool.db"
+    async with Spool(path) as spool:
+        pass
+    async with Spool(path) as spool:
+        content = bytearray(path.read_bytes())
+        content[4096:] = b"\x07" * len(content[4096:])  # all but the schema
+        path.write_bytes(content)
+        drainer = Drainer(spool, log)
+        task = asyncio.create_task(drainer.run())
+        async with asyncio.timeout(20):
+            while not await accepted(spool, record(1)):
+                pass
+        await eventually(lambda: not spool.depth and drainer.counters["shipped"] > 0)
+        task.cancel()
+    assert record(1) in [each.record for each in await read_all(log)]
+
+
+async def test_mending_that_found_no_room_is_tried_again(tmp_path: Path, log: FlakyLog) -> None:
+    path = tmp_path / "spool.db"
+    sent = await fill(path, 100)
+    async with Spool(path) as spool:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("pragma wal_checkpoint(truncate)")
+        content = bytearray(path.read_bytes())
+        content[32768:36864] = b"\x07" * 4096
+        path.write_bytes(content)
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("create table other (x)")  # others change the file: pages in memory are read again
+        with file_size_limit(20_000), pytest.raises(LogUnavailable):
+            await spool.head(100)
+        with pytest.raises(LogUnavailable):
+            await spool.put([record(1)], deadline_s=1)
+        await drained(spool, Drainer(spool, log))
+        stored = [each.record for each in await read_all(log)]
+        assert 80 <= len(stored) <= 100
+        assert stored == [each for each in sent if each in stored]
+        await spool.put([record(1)], deadline_s=1)
+
+
+async def accepted(spool: Spool, each: Record) -> bool:
+    try:
+        await spool.put([each], deadline_s=2)
+    except AppendFailed:
+        await asyncio.sleep(0.05)
+        return False
+    return True
+
+
 async def test_mending_that_was_cut_off_is_finished_or_begun_again(tmp_path: Path) -> None:
     path = tmp_path / "spool.db"
     await fill(path, 10)
@@ -223,6 +276,7 @@ PUTTER = """
 import asyncio, sys
 from pathlib import Path
 from eventlog.spool import Spool
+from tests.eventlog.faults import file_size_limit
 from tests.eventlog.records import record
 
 async def main():
