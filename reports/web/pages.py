@@ -74,6 +74,7 @@ class Pages:
             funnel=charts.funnel(report, state),
             weeks=charts.weeks(weekly, state) if weekly else None,
             table=build_table(report, state),
+            f=Words(state.lang, state.params.zone),
             notices=page.warned(report, state),
             excluded_count=sum(n.count for n in report.notices),
             refusals=refusals,

@@ -73,4 +73,6 @@ class Renderer:
             layout=layout, lang=lang, look=Look.of(request), current=current, t=t, local=local, in_language=in_language, **context
         )
         headers = {"Vary": f"{FRAGMENT_HEADER}, Cookie"}
-        return web.Response(text=text, status=status, content_type="text/html", charset="utf-8", headers=headers)
+        answer = web.Response(text=text, status=status, content_type="text/html", charset="utf-8", headers=headers)
+        answer.enable_compression()
+        return answer

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import islice
 from typing import Final
 
 from reports.formats import NO_VALUE, cell, number
@@ -14,6 +15,10 @@ from reports.web.texts import say
 
 SMALL_SAMPLE: Final = 10
 """A percent of fewer things than this is shown grey with its n (look.md)."""
+WHOLE_TREE: Final = 600
+"""Trees of more rows than this are sent with their open groups only; opening one asks the server."""
+MOST_LINES: Final = 2000
+"""Rows of one page at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,8 @@ class Table:
     heads: tuple[Head, ...]
     lines: tuple[Line, ...]
     total: tuple[Figure, ...]
+    lazy: bool  # closed groups are not in ``lines``
+    cut: bool  # there are more open rows than the page shows
 
     @property
     def has_small(self) -> bool:
@@ -103,11 +110,15 @@ def build_table(report: Report, state: State) -> Table:
     lang = state.lang
     columns = shown_columns(report, state)
     opened = opened_nodes(report, state)
-    lines = tuple(_lines(report, state, columns, report.groups, (), opened))
+    lazy = _size(report.groups) > WHOLE_TREE
+    found = _lines(report, state, columns, report.groups, (), opened, lazy=lazy)
+    lines = tuple(islice(found, MOST_LINES + 1)) if lazy else tuple(found)
     return Table(
         name=_head(state, "name", say("table.group", lang), "", "", first="ascending"),
         heads=tuple(_column_head(state, column) for column in columns),
-        lines=lines,
+        lines=lines[:MOST_LINES],
+        lazy=lazy,
+        cut=len(lines) > MOST_LINES,
         total=tuple(figure(report, c, report.total, state.rows_url(c.key), lang) for c in columns),
     )
 
@@ -119,6 +130,10 @@ def opened_nodes(report: Report, state: State) -> set[str]:
     return set(_parents(report.groups, ())) if state.open == ("all",) else set(state.open)
 
 
+def _size(groups: Sequence[Group]) -> int:
+    return sum(1 + _size(group.children) for group in groups)
+
+
 def _parents(groups: Sequence[Group], above: Path) -> Iterator[str]:
     for group in groups:
         if group.children:
@@ -128,7 +143,14 @@ def _parents(groups: Sequence[Group], above: Path) -> Iterator[str]:
 
 
 def _lines(
-    report: Report, state: State, columns: Sequence[Column], groups: Sequence[Group], above: Path, opened: set[str]
+    report: Report,
+    state: State,
+    columns: Sequence[Column],
+    groups: Sequence[Group],
+    above: Path,
+    opened: set[str],
+    *,
+    lazy: bool,
 ) -> Iterator[Line]:
     parents = [node_id(above[: n + 1]) for n in range(len(above))]
     for group in sort_groups(groups, state):
@@ -149,7 +171,8 @@ def _lines(
             href=None if opens else state.rows_url("inquiries", path),
             toggle_href=state.url(open=tuple(sorted(opened ^ {own}))) if opens else None,
         )
-        yield from _lines(report, state, columns, group.children, path, opened)
+        if not lazy or own in opened:
+            yield from _lines(report, state, columns, group.children, path, opened, lazy=lazy)
 
 
 def _share(value: Value, whole: Value) -> str | None:

@@ -109,6 +109,7 @@ _RAW: Final[dict[str, tuple[str, str]]] = {
     "tab.pay": ("Мотивация", "Pay"),
     "tab.excluded": ("Не вошли в отчёт", "Left out"),
     "table.group": ("Группа", "Group"),
+    "table.cut": ("Показаны только первые строки: {n}. Сузьте отбор или уберите уровень.", "Only the first rows are shown: {n}. Narrow the filter or remove a level."),
     "table.total": ("Итого", "Total"),
     "table.toggle": ("Открыть или закрыть: {what}", "Open or close: {what}"),
     "none.zero": ("Нет значения: {what} — 0, делить не на что", "No value: {what} is 0, nothing to divide by"),

@@ -220,3 +220,29 @@ async def test_an_error_says_what_happened_and_what_to_press(site: Site, browser
     await page.get_by_role("link", name="Открыть отчёт").click()
     await expect(page.get_by_role("heading", level=1)).to_have_text("Обращения клиентов в автосервис")
     browser_pages.problems[:] = [p for p in browser_pages.problems if "400" not in p]
+
+
+async def test_a_very_long_tree_is_sent_in_parts(site: Site, browser_pages: Pages, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("reports.web.table.WHOLE_TREE", 5)
+    page = await browser_pages.open(site.url())
+    report = await site.report()
+    assert await page.locator(".table tbody tr").count() == sum(1 + len(g.children) for g in report.groups)
+    await page.locator("tr", has_text="Ирина Ковалёва").first.locator("th").click()
+    kinds = next(c for c in report.groups[0].children if c.key == "irina").children
+    await expect(page.locator("tr.level-2")).to_have_count(len(kinds))
+    await page.keyboard.press("a")
+    await expect(page.locator("tr.level-2")).to_have_count(sum(len(c.children) for g in report.groups for c in g.children))
+    monkeypatch.setattr("reports.web.table.MOST_LINES", 4)
+    await page.reload()
+    await expect(page.locator("p.notice")).to_have_text("Показаны только первые строки: 4. Сузьте отбор или уберите уровень.")
+
+
+async def test_paper_is_light_and_shows_figures_only(site: Site, browser_pages: Pages):
+    page = await browser_pages.open(site.url(open="all", filter="kind:not:chat"), dark=True)
+    await page.emulate_media(media="print")
+    assert await _background(page) == "rgb(255, 255, 255)"
+    for hidden in (".rail", ".controls", ".head-actions", ".levels", ".cell-share"):
+        await expect(page.locator(hidden).first).to_be_hidden()
+    await expect(page.locator(".print-foot")).to_contain_text("правила")
+    await expect(page.get_by_text("Отбор: Вид обращения: кроме Чат")).to_be_visible()
+    assert await page.pdf(prefer_css_page_size=True)

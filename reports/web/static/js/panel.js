@@ -54,7 +54,7 @@ export async function openPanel(address, { remember = true, replace = false } = 
     list = new URL(address, location.href).href;
   }
   const back = panel().querySelector("[data-list]");
-  if (back && list) {
+  if (back && list && !rows.length) {
     back.querySelector("a").href = list;
     back.hidden = false;
   }

@@ -1,6 +1,6 @@
 // The tree in the table: open and close groups, and tell the address which are open.
 
-import { pageChanged } from "./navigation.js";
+import { go, pageChanged } from "./navigation.js";
 
 const rows = () => [...document.querySelectorAll("tr[data-node]")];
 const chevron = (row) => row.querySelector("[aria-expanded]");
@@ -33,6 +33,10 @@ function set(row, open) {
 
 export function toggle(row) {
   if (!chevron(row)) return false;
+  if (row.closest("[data-lazy]")) {
+    go(chevron(row).href);
+    return true;
+  }
   set(row, !isOpen(row));
   settle();
   return true;
@@ -67,6 +71,7 @@ export function startTable() {
     const row = event.target.closest("tr[data-node]");
     if (!row || String(getSelection())) return;
     const link = event.target.closest("a, button");
+    if (link?.hasAttribute("data-go")) return;
     if (link && !link.hasAttribute("aria-expanded")) return;
     if (toggle(row)) event.preventDefault();
     else if (!link) row.querySelector("a[data-row-focus]")?.click();
