@@ -35,6 +35,7 @@ class Booking:
     first_slot_at: datetime | None = None
     slot_at: datetime | None = None
     moves: int = 0
+    moved_at: datetime | None = None
     cancelled_at: datetime | None = None
     cancel_reason: str | None = None
     no_show_at: datetime | None = None
@@ -42,6 +43,7 @@ class Booking:
     office: str | None = None
     inquiry: Inquiry | None = None
     visit: Visit | None = None
+    told: list[Event] = field(default_factory=list)
     events: list[UUID] = field(default_factory=list)
 
     @property
@@ -73,31 +75,50 @@ class Visit:
 
 
 def assemble_bookings(events: Iterable[Event], directory: Directory) -> list[Booking]:
-    """All bookings of one client by the moment of making; ``events`` are unique and in order."""
-    bookings: dict[str, Booking] = {}
+    """All bookings of one client by the moment of making; ``events`` are unique and in order.
+
+    A booking is made before anything else happens to it, whatever the clocks of two systems say; after that the
+    last word counts: a booking called off and made again stands.
+    """
+    told: dict[str, list[Event]] = {}
     for event in events:
+        if isinstance(event.data, BookingFact):
+            told.setdefault(event.data.booking_id, []).append(event)
+    bookings = [_one(key, facts, directory) for key, facts in told.items()]
+    return sorted(bookings, key=lambda b: (b.made_at, b.key))
+
+
+def _one(key: str, told: list[Event], directory: Directory) -> Booking:
+    """One booking from its facts, in order; at least one."""
+    made = next((e for e in told if isinstance(e.data, BookingMade)), None)
+    ordered = [made, *(e for e in told if e is not made)] if made is not None else told
+    booking = Booking(key, ordered[0].time, told=ordered, events=[e.id for e in ordered])
+    for nth, event in enumerate(ordered):
         fact = event.data
-        if not isinstance(fact, BookingFact):
-            continue
-        booking = bookings.setdefault(fact.booking_id, Booking(fact.booking_id, event.time))
-        booking.events.append(event.id)
-        booking.refs += event.refs
+        if isinstance(fact, BookingMade) or nth == 0:
+            booking.refs += event.refs  # what a later cancellation names is not what the booking came from
         match fact:
             case BookingMade():
-                booking.made_at, booking.kind = event.time, fact.kind
-                booking.by = fact.by or booking.by
+                booking.kind = fact.kind
                 booking.office = directory.entry_id("office", fact.office) or booking.office
-                booking.first_slot_at = fact.slot
-                booking.slot_at = booking.slot_at or fact.slot
+                booking.first_slot_at = booking.first_slot_at or fact.slot
+                _agree(booking, fact.slot, event.time if nth else None)
             case BookingMoved():
                 booking.moves += 1
-                booking.slot_at = fact.slot
-                booking.cancelled_at = booking.no_show_at = booking.cancel_reason = None
+                _agree(booking, fact.slot, event.time)
             case BookingCancelled():
                 booking.cancelled_at = event.time
                 booking.cancel_reason = directory.entry_id("reason", fact.reason)
-        booking.by = booking.by or fact.by
-    return sorted(bookings.values(), key=lambda b: (b.made_at, b.key))
+        if isinstance(fact, BookingFact):
+            booking.by = booking.by or fact.by
+    return booking
+
+
+def _agree(booking: Booking, slot: datetime | None, moved_at: datetime | None) -> None:
+    """A slot is agreed, at first or again: an earlier cancellation is history."""
+    booking.slot_at = slot or booking.slot_at
+    booking.moved_at = moved_at or booking.moved_at
+    booking.cancelled_at = booking.cancel_reason = None
 
 
 def assemble_visits(
@@ -179,11 +200,12 @@ def _arrived(visits: list[Visit], event: Event, fact: ClientArrived, directory: 
 
 
 def _awaits(booking: Booking, at: datetime, directory: Directory) -> bool:
-    """The booking is open at a moment: made, not called off, its slot's day not over."""
-    if booking.made_at > at or (booking.cancelled_at is not None and booking.cancelled_at <= at):
+    """The booking is open at a moment, by what was told until then: made, not called off, its day not over."""
+    if booking.made_at > at:
         return False
-    end = booking.day_end(directory)
-    return end is None or at < end
+    then = _one(booking.key, [e for e in booking.told if e.time <= at], directory)
+    end = then.day_end(directory)
+    return then.cancelled_at is None and (end is None or at < end)
 
 
 def _same_day(visit: Visit, at: datetime, directory: Directory) -> bool:
@@ -203,9 +225,8 @@ def mark_no_shows(events: Iterable[Event], bookings: list[Booking]) -> None:
         if booking is None:
             continue
         booking.events.append(event.id)
-        moved_later = booking.moves and booking.slot_at is not None and booking.slot_at > event.time
-        if not moved_later:
-            booking.no_show_at = event.time
+        if booking.moved_at is None or booking.moved_at <= event.time:
+            booking.no_show_at = event.time  # of the slot agreed by then
 
 
 def link(bookings: list[Booking], visits: list[Visit], opened: Opened, directory: Directory) -> None:

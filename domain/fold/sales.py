@@ -103,7 +103,8 @@ def assemble_sales(events: Iterable[Event]) -> list[Sale]:
 def _common(sale: Sale, event: Event, fact: SaleRecorded | SaleRefunded) -> None:
     sale.order = sale.order or fact.order_id
     sale.booking_key = sale.booking_key or fact.booking_id
-    sale.refs += event.refs
+    if isinstance(fact, SaleRecorded) or not sale.events:
+        sale.refs += event.refs  # what a refund names is not what was paid for
     sale.events.append(event.id)
 
 
@@ -156,7 +157,8 @@ def link_sales(
         if sale.visit is None and booking is not None:
             sale.visit = booking.visit
         named = opened.named(sale.refs, at)
-        if sale.visit is None and not (named and named.is_target):
+        told = (named is not None and named.is_target) or (booking is not None and booking.inquiry is not None)
+        if sale.visit is None and not told:
             window = directory.rules_at(at).days("attribution_days")
             came = [v for v in visits if v.arrived_at <= at and at - v.arrived_at <= window]
             sale.visit = max(came, key=lambda v: (v.arrived_at, v.id), default=None)

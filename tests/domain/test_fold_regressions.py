@@ -3,12 +3,41 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from domain.facts.calls import CallAnswered, CallEnded, CallStarted
-from domain.facts.inquiries import IdentityLinked, InquiryCategorised, InquiryResultSet, RefusalRecorded
+from domain.facts.inquiries import (
+    IdentityLinked,
+    InquiryCategorised,
+    InquiryResultSet,
+    RefusalRecorded,
+    WalkInRegistered,
+)
+from domain.facts.sales import (
+    BookingCancelled,
+    BookingMade,
+    BookingMoved,
+    ClientArrived,
+    ClientNoShow,
+    SaleLine,
+    SaleRecorded,
+    SaleRefunded,
+)
 from domain.facts.sites import ChatStarted
 from tests.domain.story import PHONE, Story, at
+
+
+LINES = (SaleLine(price=Decimal(100)),)
+
+
+def needs(story: Story, call: str, when: datetime) -> UUID:
+    """A call with a target category. Gives its inquiry's id."""
+    ident = story.call(call, when)
+    story.say(InquiryCategorised(call_id=call, category="repair"), when + timedelta(minutes=2))
+    return ident
 
 
 def test_what_was_said_about_a_dialogue_stays_there_when_it_is_taken_up_again() -> None:
@@ -106,3 +135,67 @@ def test_a_refusal_without_a_reason_is_a_refusal() -> None:
     assert (told.inquiries[0].refusal_at, told.leads[0].state) == (at(minutes=5), "lost")
     story.say(RefusalRecorded(call_id="1", reason="Цена"), at(minutes=4))
     assert story.fold().inquiries[0].refusal_reason_id == "price"
+
+
+def test_a_booking_called_off_and_made_again_stands() -> None:
+    """1.5: the last state counts; the first making is the moment it was booked."""
+    story = Story()
+    needs(story, "1", at())
+    story.say(BookingMade(booking_id="B", phone=PHONE, slot=at(days=2)), at(minutes=5))
+    story.say(BookingCancelled(booking_id="B"), at(minutes=6))
+    story.say(BookingMade(booking_id="B", phone=PHONE, slot=at(days=4)), at(minutes=7))
+    (inquiry,) = story.fold().inquiries
+    assert (inquiry.booked_at, inquiry.slot_at) == (at(minutes=5), at(days=4))
+    assert inquiry.booking_cancelled_at is None
+
+
+def test_a_no_show_before_the_agreed_hour_counts_unless_the_slot_was_moved_after_it() -> None:
+    """D-0.2: a no-show is marked."""
+    story = Story()
+    needs(story, "1", at())
+    story.say(BookingMade(booking_id="B", phone=PHONE, slot=at(days=1)), at(minutes=5))
+    story.say(BookingMoved(booking_id="B", slot=at(days=2)), at(minutes=6))
+    story.say(ClientNoShow(booking_id="B"), at(days=2, minutes=-10))
+    assert story.fold().inquiries[0].no_show_at == at(days=2, minutes=-10)
+    story.say(BookingMoved(booking_id="B", slot=at(days=1, hours=23)), at(days=3))
+    assert story.fold().inquiries[0].no_show_at is None
+
+
+def test_a_walk_in_sees_the_bookings_of_its_own_time() -> None:
+    """R0.17: moving the slot a week later does not make yesterday's walk-in an arrival."""
+    story = Story()
+    needs(story, "1", at())
+    story.say(BookingMade(booking_id="B", phone=PHONE, slot=at(days=1)), at(minutes=5))
+    story.say(WalkInRegistered(walkin_id="W", phone=PHONE), at(days=3))
+    story.say(BookingMoved(booking_id="B", slot=at(days=9)), at(days=4))
+    assert [(i.kind, i.arrived_at) for i in story.fold().inquiries] == [("phone", None), ("visit", None)]
+
+
+def test_the_call_that_cancels_a_booking_does_not_take_it_over() -> None:
+    """D-0.5: a booking belongs to what it was made from."""
+    story = Story()
+    first = needs(story, "1", at())
+    story.say(BookingMade(booking_id="B", phone=PHONE, slot=at(days=5)), at(minutes=5))
+    needs(story, "2", at(days=1))
+    story.say(BookingCancelled(booking_id="B", call_id="2"), at(days=1, minutes=5))
+    assert [b.inquiry_id for b in story.fold().bookings] == [first]
+
+
+def test_the_call_about_a_refund_does_not_take_the_receipt_over() -> None:
+    story = Story()
+    first = needs(story, "1", at())
+    story.say(SaleRecorded(receipt_id="R", phone=PHONE, lines=LINES), at(hours=1))
+    needs(story, "2", at(days=1))
+    story.say(SaleRefunded(receipt_id="R", call_id="2", amount=Decimal(30)), at(days=1, hours=1))
+    assert [(s.inquiry_id, s.sales) for s in story.fold().sales] == [(first, Decimal(70))]
+
+
+def test_a_receipt_that_names_a_booking_belongs_to_its_inquiry() -> None:
+    """Not to that of an older visit."""
+    story = Story()
+    needs(story, "1", at())
+    story.say(ClientArrived(phone=PHONE), at(days=1))
+    second = needs(story, "2", at(days=2))
+    story.say(BookingMade(booking_id="B", call_id="2", slot=at(days=3)), at(days=2, minutes=5))
+    story.say(SaleRecorded(receipt_id="R", booking_id="B", lines=LINES), at(days=3))
+    assert [s.inquiry_id for s in story.fold().sales] == [second]

@@ -266,7 +266,7 @@ def booking_state(told: Sequence[Event]) -> BookingState | None:
         if isinstance(data, BookingMade | BookingMoved):
             now.slot = data.slot or now.slot
             now.cancelled_at = now.reason = None
-            now.moved_at = fact.time if n else None
+            now.moved_at = fact.time if n else now.moved_at
         elif isinstance(data, BookingCancelled):
             now.cancelled_at, now.reason = fact.time, data.reason
     return now

@@ -269,7 +269,7 @@ class Linker:
 
     def buyer(self, receipt: Receipt) -> Inquiry | None:
         """A named target inquiry; else that of the visit it is about, else as a booking would be given."""
-        told = [f for f in receipt.facts if isinstance(f.data, SaleRecorded)] or receipt.facts
+        told = [f for f in receipt.facts if isinstance(f.data, SaleRecorded)] or receipt.facts[:1]
         data = [f.data for f in receipt.told if isinstance(f.data, Subject)]
         order = next((d.order_id for d in data if d.order_id), None)
         booking = self.bookings.get(next((d.booking_id for d in data if d.booking_id), None) or "")
