@@ -29,7 +29,10 @@ _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 def json_response(value: object, status: int = 200) -> web.Response:
     """UTF-8 JSON."""
     return web.Response(
-        body=orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE), status=status, content_type="application/json", charset="utf-8"
+        body=orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE),
+        status=status,
+        content_type="application/json",
+        charset="utf-8",
     )
 
 
@@ -62,7 +65,9 @@ class Api:
         """``/api/v1/inquiries/{id}``."""
         state = self.service.clocks(request)
         async with self.service.database() as (conn, context):
-            card = await inquiry_card(conn, state.params, context, id_of(request), masked=self.service.deps.masked)
+            card = await inquiry_card(
+                conn, state.params, context, id_of(request), masked=self.service.deps.masked
+            )
         if card is None:
             raise web.HTTPNotFound
         return json_response(plain(card, state.lang))
@@ -78,8 +83,14 @@ class Api:
             raise web.HTTPNotFound
         event = found[0].event
         body = {
-            **{name: plain(getattr(event, name), state.lang) for name in ("id", "type", "version", "source", "time", "received")},
-            **{name: plain(getattr(event, name), state.lang) for name in ("time_basis", "revision", "subject", "refs")},
+            **{
+                name: plain(getattr(event, name), state.lang)
+                for name in ("id", "type", "version", "source", "time", "received")
+            },
+            **{
+                name: plain(getattr(event, name), state.lang)
+                for name in ("time_basis", "revision", "subject", "refs")
+            },
             "data": event.data.model_dump(mode="json", exclude_none=True),
             "evidence": _evidence(evidence, state.lang) if evidence else None,
         }
@@ -90,9 +101,13 @@ class Api:
         state = self.service.state(request)
         async with self.service.database() as (conn, context):
             report = await run(conn, state.params, context, state.spec)
-            lines = await lines_of(conn, state.params, context, masked=self.service.deps.masked, spec=state.spec)
+            lines = await lines_of(
+                conn, state.params, context, masked=self.service.deps.masked, spec=state.spec
+            )
         link = f"{request.scheme}://{request.host}{state.url()}"
-        return _file(report_xlsx(report, lines, context.directory, link=link), _XLSX, self._name(request, "xlsx"))
+        return _file(
+            report_xlsx(report, lines, context.directory, link=link), _XLSX, self._name(request, "xlsx")
+        )
 
     async def csv(self, request: web.Request) -> web.Response:
         """``/reports/inquiries.csv``."""
@@ -107,13 +122,18 @@ class Api:
 
 
 def _file(body: bytes, type_: str, name: str) -> web.Response:
-    return web.Response(body=body, headers={"Content-Type": type_, "Content-Disposition": f'attachment; filename="{name}"'})
+    return web.Response(
+        body=body, headers={"Content-Type": type_, "Content-Disposition": f'attachment; filename="{name}"'}
+    )
 
 
 def _evidence(evidence: Evidence, lang: str) -> dict[str, Any]:
     body = evidence.body.decode("utf-8", "replace")
     return {
-        **{name: plain(getattr(evidence, name), lang) for name in ("delivery_id", "method", "path", "query", "adapter")},
+        **{
+            name: plain(getattr(evidence, name), lang)
+            for name in ("delivery_id", "method", "path", "query", "adapter")
+        },
         "headers": dict(evidence.headers),
         "body": body,
     }

@@ -22,7 +22,9 @@ def build_app(deps: Deps) -> web.Application:
     renderer = Renderer(assets)
     service = Service(deps, assets, renderer)
     pages, api = Pages(service), Api(service)
-    app = web.Application(middlewares=[guard(loopback_only=deps.loopback_only), catch(renderer)], client_max_size=64 * 1024)
+    app = web.Application(
+        middlewares=[guard(loopback_only=deps.loopback_only), catch(renderer)], client_max_size=64 * 1024
+    )
     app[SERVICE] = service
     add = app.router.add_get
     add("/", pages.home)

@@ -83,10 +83,12 @@ def controls(state: State, context: Context) -> Controls:
         earlier=state.to(first_day=earlier[0], last_day=earlier[1]),
         later=state.to(first_day=later[0], last_day=later[1]),
         bases=tuple(
-            Choice(say(f"basis.{b}", lang), state.to(basis=b), params.basis == b, b) for b in ("cohort", "activity")
+            Choice(say(f"basis.{b}", lang), state.to(basis=b), params.basis == b, b)
+            for b in ("cohort", "activity")
         ),
         units=tuple(
-            Choice(say(f"counted.{c}", lang), state.to(counted=c), params.counted == c, c) for c in ("inquiry", "client")
+            Choice(say(f"counted.{c}", lang), state.to(counted=c), params.counted == c, c)
+            for c in ("inquiry", "client")
         ),
         as_of=moment(params.as_of, params.zone) if params.as_of else say("as_of.now", lang),
         as_of_now=state.to(as_of=None),
@@ -100,12 +102,16 @@ def controls(state: State, context: Context) -> Controls:
         else (),
         chips=tuple(_chip(state, context, n) for n in range(len(params.filters))),
         dimensions=tuple(
-            Choice(d.label[lang], state.values_url(d.key), key=d.key)
-            for d in state.spec.dimensions
+            Choice(d.label[lang], state.values_url(d.key), key=d.key) for d in state.spec.dimensions
         ),
         clear=state.to(filters=()) if len(params.filters) > 1 else None,
         columns=tuple(
-            Choice(c.label[lang], state.url(columns=_toggled(state.columns, c.key)), c.key in state.columns, c.key)
+            Choice(
+                c.label[lang],
+                state.url(columns=_toggled(state.columns, c.key)),
+                c.key in state.columns,
+                c.key,
+            )
             for c in optional
         ),
         tabs=tuple(Choice(say(f"tab.{t}", lang), state.url(tab=t, sort=""), state.tab == t, t) for t in TABS),
@@ -172,7 +178,9 @@ def _chip(state: State, context: Context, n: int) -> Chip:
     shown = ", ".join(names[:3]) + (f" +{len(names) - 3}" if len(names) > 3 else "")
     joint = "chip.in" if included else "chip.not"
     rest = (*state.params.filters[:n], *state.params.filters[n + 1 :])
-    return Chip(say(joint, state.lang, what=dimension.label[state.lang], values=shown), state.to(filters=rest))
+    return Chip(
+        say(joint, state.lang, what=dimension.label[state.lang], values=shown), state.to(filters=rest)
+    )
 
 
 def _toggled(columns: tuple[str, ...], key: str) -> tuple[str, ...]:

@@ -56,7 +56,13 @@ def _bad(renderer: Renderer, request: web.Request, error: ParamError) -> web.Res
 
 
 def _answer(
-    renderer: Renderer, request: web.Request, status: int, details: list[str], *, retry: bool = False, **values: str
+    renderer: Renderer,
+    request: web.Request,
+    status: int,
+    details: list[str],
+    *,
+    retry: bool = False,
+    **values: str,
 ) -> web.Response:
     lang = lang_of(request)
     known = status if status in (400, 404, 500, 503) else 400
@@ -70,7 +76,14 @@ def _answer(
         if retry:
             actions.insert(0, Choice(say("error.again", lang), str(request.rel_url)))
         answer = renderer.page(
-            request, "error.html", lang=lang, status=status, title=title, details=details, safe=safe, actions=actions
+            request,
+            "error.html",
+            lang=lang,
+            status=status,
+            title=title,
+            details=details,
+            safe=safe,
+            actions=actions,
         )
     if status == 503:
         answer.headers["Retry-After"] = "5"

@@ -31,7 +31,13 @@ RAIL: Final[tuple[Section, ...]] = (
     Section(
         Label("Воронка", "Funnel"),
         (
-            Item("inquiries", "/reports/inquiries", Label("Обращения", "Inquiries"), Label("Обращения", "Inquiries"), "funnel"),
+            Item(
+                "inquiries",
+                "/reports/inquiries",
+                Label("Обращения", "Inquiries"),
+                Label("Обращения", "Inquiries"),
+                "funnel",
+            ),
         ),
     ),
     Section(Label("Звонки и чаты", "Calls and chats"), ()),
@@ -40,7 +46,13 @@ RAIL: Final[tuple[Section, ...]] = (
     Section(
         Label("Данные", "Data"),
         (
-            Item("definitions", "/definitions", Label("Показатели", "Metrics"), Label("Показатели", "Metrics"), "book"),
+            Item(
+                "definitions",
+                "/definitions",
+                Label("Показатели", "Metrics"),
+                Label("Показатели", "Metrics"),
+                "book",
+            ),
         ),
     ),
 )

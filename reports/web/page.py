@@ -58,14 +58,18 @@ def tiles(report: Report, state: State) -> tuple[Tile, ...]:
         "refusals": _refusals_note(report, lang),
         "margin": say("tile.of_sales", lang, sales=cell(total.get("sales"), "money", lang)),
         "average_receipt": say("tile.receipts", lang, n=cell(total.get("receipts"), "count", lang)),
-        "inquiries": say("tile.counted", lang) if state.params.counted == "inquiry" else say("tile.clients", lang),
+        "inquiries": say("tile.counted", lang)
+        if state.params.counted == "inquiry"
+        else say("tile.clients", lang),
     }
     made = []
     for key in TILES:
         column = columns[key]
         value = None if key in report.not_connected else total.get(key)
         text = cell(value, column.unit, lang, bare=True)
-        point = text.rfind("," if lang == "ru" else ".") if column.unit == "money" and value is not None else -1
+        point = (
+            text.rfind("," if lang == "ru" else ".") if column.unit == "money" and value is not None else -1
+        )
         whole, rest = (text[:point], text[point:]) if point >= 0 else (text, "")
         unit = "\u00a0₽" if column.unit == "money" and value is not None else ""
         absent = key in report.not_connected
@@ -90,7 +94,9 @@ def _refusals_note(report: Report, lang: str) -> str:
     booked = int(report.total.get("booked") or 0)
     refused = int(report.total.get("refusals") or 0)
     share = percent(Decimal(refused) / booked, 1, lang) if booked else "—"
-    return say("tile.refusals", lang, share=share, pending=number(int(report.total.get("pending") or 0), 0, lang))
+    return say(
+        "tile.refusals", lang, share=share, pending=number(int(report.total.get("pending") or 0), 0, lang)
+    )
 
 
 def stamp(report: Report, lang: str) -> Stamp:
@@ -114,7 +120,11 @@ def warned(report: Report, state: State) -> tuple[Warned, ...]:
 
 def _warned(notice: Notice, state: State) -> Warned:
     return Warned(
-        notice.label[state.lang], notice.rule, number(notice.count, 0, state.lang), state.notice_url(notice.key), notice.key
+        notice.label[state.lang],
+        notice.rule,
+        number(notice.count, 0, state.lang),
+        state.notice_url(notice.key),
+        notice.key,
     )
 
 

@@ -99,7 +99,9 @@ class Pages:
         """The card of an inquiry."""
         state = self.service.clocks(request)
         async with self.service.database() as (conn, context):
-            card = await inquiry_card(conn, state.params, context, id_of(request), masked=self.service.deps.masked)
+            card = await inquiry_card(
+                conn, state.params, context, id_of(request), masked=self.service.deps.masked
+            )
             if card is None:
                 raise web.HTTPNotFound
             told = await events_of(conn, context, _events_of_card(card))
@@ -131,7 +133,9 @@ class Pages:
         state = self.service.state(request, _FILTER_NAMES)
         dimension = self._dimension(request)
         others = tuple(f for f in state.params.filters if f[0] != dimension)
-        chosen = {v: included for d, included, values in state.params.filters if d == dimension for v in values}
+        chosen = {
+            v: included for d, included, values in state.params.filters if d == dimension for v in values
+        }
         async with self.service.database() as (conn, context):
             params = replace(state.params, filters=others, levels=(dimension,))
             report = await run(conn, params, context, state.spec)
@@ -177,12 +181,16 @@ def _events_of_card(card: InquiryCard) -> set[UUID]:
 
 def _empty(report: Report, state: State, choices: Controls) -> Empty | None:
     """Why the report has no rows, and the one thing to press."""
-    if report.groups or any(report.total.get(key) for key in ("inquiries", "sales", "receipts", "arrived", "booked")):
+    if report.groups or any(
+        report.total.get(key) for key in ("inquiries", "sales", "receipts", "arrived", "booked")
+    ):
         return None
     lang = state.lang
     if state.params.filters:
         return Empty(say("empty.filtered", lang), Choice(say("empty.clear", lang), state.to(filters=())))
     if report.notices:
-        return Empty(say("empty.unclassified", lang), Choice(say("empty.excluded", lang), state.url(tab="excluded")))
+        return Empty(
+            say("empty.unclassified", lang), Choice(say("empty.excluded", lang), state.url(tab="excluded"))
+        )
     year = next(c for c in choices.presets if c.key == "year")
     return Empty(say("empty.period", lang), Choice(say("empty.year", lang), year.href))

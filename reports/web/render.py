@@ -13,7 +13,11 @@ from reports.web.navigation import RAIL
 from reports.web.texts import say
 
 FRAGMENT_HEADER: Final = "Leadfold-Fragment"
-_LOOKS: Final = {"theme": ("auto", "light", "dark"), "density": ("normal", "compact"), "rail": ("full", "folded")}
+_LOOKS: Final = {
+    "theme": ("auto", "light", "dark"),
+    "density": ("normal", "compact"),
+    "rail": ("full", "folded"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,12 @@ class Look:
     def of(cls, request: web.Request) -> Look:
         """From the request's cookies; anything unknown is the default."""
         given = {name: request.cookies.get(f"lf_{name}", "") for name in _LOOKS}
-        return cls(**{name: given[name] if given[name] in allowed else allowed[0] for name, allowed in _LOOKS.items()})
+        return cls(
+            **{
+                name: given[name] if given[name] in allowed else allowed[0]
+                for name, allowed in _LOOKS.items()
+            }
+        )
 
 
 def lang_of(request: web.Request) -> str:
@@ -51,7 +60,14 @@ class Renderer:
         self._env.globals.update(asset=assets.url, rail=RAIL)
 
     def page(
-        self, request: web.Request, template: str, *, lang: str, current: str = "", status: int = 200, **context: Any
+        self,
+        request: web.Request,
+        template: str,
+        *,
+        lang: str,
+        current: str = "",
+        status: int = 200,
+        **context: Any,
     ) -> web.Response:
         """One page. ``current`` is the rail's item that it belongs to."""
 
@@ -70,9 +86,18 @@ class Renderer:
 
         layout = "fragment.html" if request.headers.get(FRAGMENT_HEADER) else "frame.html"
         text = self._env.get_template(template).render(
-            layout=layout, lang=lang, look=Look.of(request), current=current, t=t, local=local, in_language=in_language, **context
+            layout=layout,
+            lang=lang,
+            look=Look.of(request),
+            current=current,
+            t=t,
+            local=local,
+            in_language=in_language,
+            **context,
         )
         headers = {"Vary": f"{FRAGMENT_HEADER}, Cookie"}
-        answer = web.Response(text=text, status=status, content_type="text/html", charset="utf-8", headers=headers)
+        answer = web.Response(
+            text=text, status=status, content_type="text/html", charset="utf-8", headers=headers
+        )
         answer.enable_compression()
         return answer

@@ -51,7 +51,13 @@ def guard(*, loopback_only: bool) -> Middleware:
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         if loopback_only and not (_is_loopback(request.remote) and _host_name(request) in _LOOPBACK_NAMES):
             response: web.StreamResponse = web.json_response(
-                {"error": {"field": "host", "reason": "reports answer this machine only while there is no login"}}, status=403
+                {
+                    "error": {
+                        "field": "host",
+                        "reason": "reports answer this machine only while there is no login",
+                    }
+                },
+                status=403,
             )
         else:
             try:

@@ -39,7 +39,9 @@ class Service:
 
     def clocks(self, request: web.Request) -> State:
         """The address of a card or event: clocks, zone and language only. Raises ParamError."""
-        params: Params = parse(request.query.items(), now=self.deps.now(), zone=self.deps.zone, spec=self.spec)
+        params: Params = parse(
+            request.query.items(), now=self.deps.now(), zone=self.deps.zone, spec=self.spec
+        )
         return State(params=params, spec=self.spec, zone=self.deps.zone)
 
     @asynccontextmanager

@@ -93,7 +93,9 @@ def _whole(given: dict[str, list[str]], name: str, default: int, most: int, erro
     if not text:
         return default
     if not (text.isascii() and text.isdigit() and len(text) < 12) or int(text) > most:
-        errors.append(FieldError(name, Label(f"нужно целое число до {most}", f"must be a whole number up to {most}")))
+        errors.append(
+            FieldError(name, Label(f"нужно целое число до {most}", f"must be a whole number up to {most}"))
+        )
         return default
     return int(text)
 
@@ -118,7 +120,13 @@ async def build_rows(conn: Conn, context: Context, state: State, asked: Asked, *
         names = [label_of(spec.dimension(d), key, context.directory)[lang] for d, key in asked.path]
         where = " · ".join(names) or say("table.total", lang)
     last = min(asked.offset + len(page.lines), page.total)
-    span = say("rows.page", lang, from_=number(asked.offset + 1, 0, lang), to=number(last, 0, lang), of=number(page.total, 0, lang))
+    span = say(
+        "rows.page",
+        lang,
+        from_=number(asked.offset + 1, 0, lang),
+        to=number(last, 0, lang),
+        of=number(page.total, 0, lang),
+    )
     return Rows(
         title=title, where=where, sentence=sentence, rule=rule, explanation=explanation, page=page, span=span,
         previous=_at(state, asked, max(0, asked.offset - asked.limit)) if asked.offset else None,
@@ -160,7 +168,8 @@ def webhook(evidence: Evidence) -> Webhook:
         body=_pretty(text),
         binary=binary,
         adapter=evidence.adapter,
-        redacted="***" in f"{evidence.path}{evidence.query}{text}" or any("***" in v for _, v in evidence.headers),
+        redacted="***" in f"{evidence.path}{evidence.query}{text}"
+        or any("***" in v for _, v in evidence.headers),
     )
 
 
@@ -180,4 +189,3 @@ def _pretty(text: str) -> str:
         return json.dumps(json.loads(text), ensure_ascii=False, indent=2)
     except (ValueError, RecursionError):
         return text
-

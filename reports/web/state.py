@@ -88,7 +88,9 @@ class State:
 
     def _rows(self, what: tuple[str, str], path: Path) -> str:
         steps = [("at", f"{dimension}:{NONE_KEY if key is None else key}") for dimension, key in path]
-        return _url(f"{self.path}/rows", [*to_pairs(self.params, spec=self.spec, zone=self.zone), what, *steps])
+        return _url(
+            f"{self.path}/rows", [*to_pairs(self.params, spec=self.spec, zone=self.zone), what, *steps]
+        )
 
     def values_url(self, dimension: str) -> str:
         """Address of the values of a dimension that can be filtered by."""
@@ -130,7 +132,12 @@ def node_id(path: Path) -> str:
 
 
 def read_state(
-    pairs: Iterable[tuple[str, str]], *, now: datetime, zone: str, spec: ReportSpec, ignore: frozenset[str] = frozenset()
+    pairs: Iterable[tuple[str, str]],
+    *,
+    now: datetime,
+    zone: str,
+    spec: ReportSpec,
+    ignore: frozenset[str] = frozenset(),
 ) -> State:
     """Read the address. Raises ParamError."""
     listed = list(pairs)

@@ -88,7 +88,11 @@ def figure(report: Report, column: Column, values: dict[str, Value], href: str |
     value = values.get(column.key)
     if value is None:
         return Figure(NO_VALUE, None, "none", no_value_reason(report, column, lang), None)
-    text = number(Decimal(value) * 100, 1, lang) if column.unit == "percent" else cell(value, column.unit, lang, bare=True)
+    text = (
+        number(Decimal(value) * 100, 1, lang)
+        if column.unit == "percent"
+        else cell(value, column.unit, lang, bare=True)
+    )
     if column.key in report.not_connected:
         return Figure(NO_VALUE, None, "none", say("none.not_connected", lang), None)
     below = values.get(column.denominator) if column.denominator else None
@@ -158,7 +162,9 @@ def _lines(
         own = node_id(path)
         opens = bool(group.children)
         figures = [figure(report, c, group.values, state.rows_url(c.key, path), state.lang) for c in columns]
-        figures[0] = replace(figures[0], share=_share(group.values.get(columns[0].key), report.total.get(columns[0].key)))
+        figures[0] = replace(
+            figures[0], share=_share(group.values.get(columns[0].key), report.total.get(columns[0].key))
+        )
         yield Line(
             id=own,
             parent=parents[-1] if parents else None,

@@ -57,7 +57,10 @@ _RAW: Final[dict[str, tuple[str, str]]] = {
     "basis.cohort": ("Когорта", "Cohort"),
     "basis.activity": ("Активность", "Activity"),
     "basis.cohort.long": ("Когорта: всё по дате обращения", "Cohort: everything by the date of the inquiry"),
-    "basis.activity.long": ("Активность: каждое событие по своей дате", "Activity: each thing by its own date"),
+    "basis.activity.long": (
+        "Активность: каждое событие по своей дате",
+        "Activity: each thing by its own date",
+    ),
     "counted": ("Считать", "Count"),
     "counted.inquiry": ("По обращениям", "By inquiries"),
     "counted.client": ("По клиентам", "By clients"),
@@ -109,20 +112,35 @@ _RAW: Final[dict[str, tuple[str, str]]] = {
     "tab.pay": ("Мотивация", "Pay"),
     "tab.excluded": ("Не вошли в отчёт", "Left out"),
     "table.group": ("Группа", "Group"),
-    "table.cut": ("Показаны только первые строки: {n}. Сузьте отбор или уберите уровень.", "Only the first rows are shown: {n}. Narrow the filter or remove a level."),
+    "table.cut": (
+        "Показаны только первые строки: {n}. Сузьте отбор или уберите уровень.",
+        "Only the first rows are shown: {n}. Narrow the filter or remove a level.",
+    ),
     "table.total": ("Итого", "Total"),
     "table.toggle": ("Открыть или закрыть: {what}", "Open or close: {what}"),
-    "none.zero": ("Нет значения: {what} — 0, делить не на что", "No value: {what} is 0, nothing to divide by"),
+    "none.zero": (
+        "Нет значения: {what} — 0, делить не на что",
+        "No value: {what} is 0, nothing to divide by",
+    ),
     "none.not_connected": ("источник не подключён", "source not connected"),
     "small.sample": ("Мало данных: n = {n}", "Small sample: n = {n}"),
-    "small.legend": ("Серые проценты с числом рядом: меньше {n} в знаменателе.", "Grey percents with a number: fewer than {n} below the line."),
+    "small.legend": (
+        "Серые проценты с числом рядом: меньше {n} в знаменателе.",
+        "Grey percents with a number: fewer than {n} below the line.",
+    ),
     "empty.title": ("Нет обращений за этот период", "No inquiries in this period"),
-    "empty.filtered": ("Отбор слишком узкий: под него ничего не подошло.", "The filter is too narrow: nothing matches."),
+    "empty.filtered": (
+        "Отбор слишком узкий: под него ничего не подошло.",
+        "The filter is too narrow: nothing matches.",
+    ),
     "empty.unclassified": (
         "Обращения есть, но ни одно не попало в отчёт: у них нет целевой категории.",
         "There are inquiries, but none is in the report: no target category.",
     ),
-    "empty.period": ("В эти дни никто не обращался, или источник ещё не подключён.", "Nobody got in touch in these days, or no source is connected yet."),
+    "empty.period": (
+        "В эти дни никто не обращался, или источник ещё не подключён.",
+        "Nobody got in touch in these days, or no source is connected yet.",
+    ),
     "empty.clear": ("Сбросить отбор", "Clear the filter"),
     "empty.year": ("Показать весь год", "Show the whole year"),
     "empty.excluded": ("Показать, что не вошло", "Show what was left out"),
@@ -131,7 +149,10 @@ _RAW: Final[dict[str, tuple[str, str]]] = {
     "excluded.rule": ("Правило", "Rule"),
     "excluded.why": ("Что не вошло", "What was left out"),
     "excluded.count": ("Обращений", "Inquiries"),
-    "excluded.none": ("Всё, что пришло за этот период, вошло в отчёт.", "Everything of this period is in the report."),
+    "excluded.none": (
+        "Всё, что пришло за этот период, вошло в отчёт.",
+        "Everything of this period is in the report.",
+    ),
     "excluded.about": (
         "В отчёт входят целевые обращения без уважительного отказа. Остальное перечислено здесь: каждое обращение стоит у одного правила.",
         "The report counts target inquiries without a valid refusal. The rest is listed here: each inquiry under one rule.",
@@ -156,7 +177,10 @@ _RAW: Final[dict[str, tuple[str, str]]] = {
     "pay.arrived": ("Заезды", "Arrivals"),
     "pay.rate": ("Ставка в среднем, ₽", "Mean rate, ₽"),
     "pay.sum": ("К оплате, ₽", "Pay, ₽"),
-    "pay.none": ("Заездов за этот период нет: платить не за что.", "No arrivals in this period: nothing to pay."),
+    "pay.none": (
+        "Заездов за этот период нет: платить не за что.",
+        "No arrivals in this period: nothing to pay.",
+    ),
     "pay.no_rate": ("ставка не задана", "no rate set"),
     "sign": ("Подпись", "Signature"),
     # rows behind a figure
@@ -276,7 +300,10 @@ _RAW: Final[dict[str, tuple[str, str]]] = {
     "event.by_receipt": ("время получения: источник времени не дал", "time of receipt: the source gave none"),
     "event.decoded": ("Что понято", "Decoded"),
     "event.raw": ("Исходный вебхук", "Raw webhook"),
-    "event.raw.gone": ("Вебхук этого события не найден в журнале.", "The webhook of this event is not in the log."),
+    "event.raw.gone": (
+        "Вебхук этого события не найден в журнале.",
+        "The webhook of this event is not in the log.",
+    ),
     "event.request": ("Запрос", "Request"),
     "event.query": ("Параметры", "Query"),
     "event.headers": ("Заголовки", "Headers"),
@@ -296,9 +323,15 @@ _RAW: Final[dict[str, tuple[str, str]]] = {
     "definitions.dimensions": ("Разрезы", "Dimensions"),
     # errors
     "error.400": ("Адрес страницы не понят", "This address makes no sense"),
-    "error.400.safe": ("Данные на месте, не понят только адрес.", "The data is fine; only the address is not understood."),
+    "error.400.safe": (
+        "Данные на месте, не понят только адрес.",
+        "The data is fine; only the address is not understood.",
+    ),
     "error.404": ("Такой страницы нет", "No such page"),
-    "error.404.safe": ("Ссылка могла устареть; отчёты и данные на месте.", "The link may be old; reports and data are fine."),
+    "error.404.safe": (
+        "Ссылка могла устареть; отчёты и данные на месте.",
+        "The link may be old; reports and data are fine.",
+    ),
     "error.500": ("Страница не построилась", "The page could not be built"),
     "error.500.safe": (
         "Вебхуки продолжают приниматься, ничего не потеряно. Ошибка записана в журнал под номером {id}.",

@@ -32,7 +32,10 @@ def expected(report: Report, lang: str = "ru") -> list[list[str]]:
     """The same rows from the Report, all groups open."""
     columns = [c for c in report.columns if not c.optional]
     total = "Total" if lang == "en" else "Итого"
-    return [*_groups(report.groups, columns, lang), [total, *(text(report.total[c.key], c, lang) for c in columns)]]
+    return [
+        *_groups(report.groups, columns, lang),
+        [total, *(text(report.total[c.key], c, lang) for c in columns)],
+    ]
 
 
 def _groups(groups: tuple[Group, ...], columns: list[Column], lang: str) -> Iterator[list[str]]:

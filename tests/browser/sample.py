@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
+from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -54,10 +55,19 @@ EMPLOYEES = (
     ("pavel", "Павел Ёлкин", "masters", "104"),
     ("mallory", HOSTILE_NAME, "masters", "105"),
 )
-LINES = (("+78432000101", "Яндекс Директ"), ("+78432000102", "2ГИС"), ("+78432000103", HOSTILE_CHANNEL), ("+78432000104", None))
+LINES = (
+    ("+78432000101", "Яндекс Директ"),
+    ("+78432000102", "2ГИС"),
+    ("+78432000103", HOSTILE_CHANNEL),
+    ("+78432000104", None),
+)
 _NAMES = ("Андрей", "Мария", "Сергей Петрович", "Ольга", FORMULA, "Тимур", HOSTILE_NAME, "Елена", "Николай")
 _WORKS = (("Замена масла", "1900"), ("Диагностика ходовой", "1500"), ("Развал-схождение", "3200"))
-_PARTS = (("Колодки тормозные", "4200.50", "2900"), ("Фильтр масляный", "780", "410"), ("Амортизатор", "7800", "5600"))
+_PARTS = (
+    ("Колодки тормозные", "4200.50", "2900"),
+    ("Фильтр масляный", "780", "410"),
+    ("Амортизатор", "7800", "5600"),
+)
 _SECRET = b"sample"
 
 
@@ -70,13 +80,16 @@ def directory() -> Directory:
         ),
         *(NumberAssigned(number=number, channel=channel) for number, channel in LINES),
         DictionaryChanged(dictionary="team", item="kc", label="Колл-центр", label_en="Call centre"),
-        DictionaryChanged(dictionary="team", item="masters", label="Мастера-приёмщики", label_en="Service advisers"),
+        DictionaryChanged(
+            dictionary="team", item="masters", label="Мастера-приёмщики", label_en="Service advisers"
+        ),
         PlanSet(metric="arrival_rate", value=Decimal(150), team="kc"),
         PlanSet(metric="arrival_rate", value=Decimal(220), employee_id="pavel"),
     ]
     at = datetime(2025, 1, 1, tzinfo=UTC)
     return Directory.build(
-        Event(UUID(int=n + 1), f.TYPE, 1, "/native/crm", at, at, 0, None, "directory", f, (), None) for n, f in enumerate(facts)
+        Event(UUID(int=n + 1), f.TYPE, 1, "/native/crm", at, at, 0, None, "directory", f, (), None)
+        for n, f in enumerate(facts)
     )
 
 
@@ -86,7 +99,11 @@ def groups(seed: int = 7) -> Iterator[list[Event]]:
     for day in range(1, 25):
         weekend = datetime(2026, 3, day).weekday() >= 5
         for _ in range(r.randint(4, 8) if weekend else r.randint(9, 15)):
-            local = datetime.combine(datetime(2026, 3, day).date(), time(r.randint(8, 19), r.randint(0, 59), r.randint(0, 59)), ZONE)
+            local = datetime.combine(
+                datetime(2026, 3, day).date(),
+                time(r.randint(8, 19), r.randint(0, 59), r.randint(0, 59)),
+                ZONE,
+            )
             client = _Client(r, local.astimezone(UTC))
             client.live()
             yield [e for e in client.events if e.time < NOW]
@@ -106,23 +123,35 @@ class _Client:
         self.employee = r.choices(EMPLOYEES, (30, 25, 22, 14, 3))[0]
         self.phone = f"+7903{r.randint(1000000, 9999999)}"
         self.name = r.choice(_NAMES)
-        self.about: dict[str, str] = {"phone": self.phone, "client_name": self.name}
+        self.about: dict[str, Any] = {"phone": self.phone, "client_name": self.name}
         outgoing = r.random() < 0.12
-        kind = "out" if outgoing else r.choices(("phone", "missed", "site", "walkin", "chat"), (60, 12, 14, 5, 9))[0]
+        kind = (
+            "out"
+            if outgoing
+            else r.choices(("phone", "missed", "site", "walkin", "chat"), (60, 12, 14, 5, 9))[0]
+        )
         getattr(self, f"_{kind}")()
-        category = r.choices(("repair", "parts", "continuation", "order_status", "other", None), (62, 14, 9, 7, 4, 2))[0]
+        category = r.choices(
+            ("repair", "parts", "continuation", "order_status", "other", None), (62, 14, 9, 7, 4, 2)
+        )[0]
         if outgoing and category not in ("repair", "parts"):
             category = "repair"
         if category is None:
             return
-        self._crm(timedelta(minutes=9), InquiryCategorised(category=category, by=self.employee[0], **self.about))
+        self._crm(
+            timedelta(minutes=9), InquiryCategorised(category=category, by=self.employee[0], **self.about)
+        )
         if category in ("repair", "parts"):
             self._funnel(kind)
 
     def _funnel(self, kind: str) -> None:
         r, by = self.r, self.employee[0]
         result = r.choices(("booked", "refusal", "thinking", "consultation"), (70, 12, 10, 8))[0]
-        reason = r.choice(("price", "terms", "slow_answer", "not_our_car", "no_technology")) if result == "refusal" else None
+        reason = (
+            r.choice(("price", "terms", "slow_answer", "not_our_car", "no_technology"))
+            if result == "refusal"
+            else None
+        )
         self._crm(timedelta(minutes=10), InquiryResultSet(result=result, reason=reason, by=by, **self.about))
         if reason:
             self._crm(timedelta(minutes=10), RefusalRecorded(reason=reason, by=by, **self.about))
@@ -130,35 +159,49 @@ class _Client:
             return
         booking = f"B-{self.key[:6]}"
         days = 0 if kind == "walkin" else r.randint(0, 9)
-        slot = datetime.combine((self.at + timedelta(days=days)).astimezone(ZONE).date(), time(19, 30), ZONE).astimezone(UTC)
+        slot = datetime.combine(
+            (self.at + timedelta(days=days)).astimezone(ZONE).date(), time(19, 30), ZONE
+        ).astimezone(UTC)
         self._crm(timedelta(minutes=11), BookingMade(booking_id=booking, slot=slot, by=by, **self.about))
         if r.random() < 0.15:
             slot += timedelta(days=1)
             self._crm(timedelta(hours=2), BookingMoved(booking_id=booking, slot=slot, by=by, **self.about))
         fate = r.random()
         if fate < 0.12:
-            self._crm(timedelta(hours=3), BookingCancelled(booking_id=booking, reason="changed_mind", by=by, **self.about))
+            self._crm(
+                timedelta(hours=3),
+                BookingCancelled(booking_id=booking, reason="changed_mind", by=by, **self.about),
+            )
         elif fate < 0.85:
             came = slot - self.at + timedelta(minutes=r.randint(-40, 30))
-            self._crm(came, ClientArrived(visit_id=f"V-{self.key[:6]}", booking_id=booking, by=by, **self.about))
+            self._crm(
+                came, ClientArrived(visit_id=f"V-{self.key[:6]}", booking_id=booking, by=by, **self.about)
+            )
             if r.random() < 0.93:
                 self._crm(came + timedelta(hours=3), self._receipt(booking))
 
     def _receipt(self, booking: str) -> SaleRecorded:
         r = self.r
-        lines = [SaleLine(kind="work", name=n, price=Decimal(p)) for n, p in r.sample(_WORKS, r.randint(1, 2))]
+        lines = [
+            SaleLine(kind="work", name=n, price=Decimal(p)) for n, p in r.sample(_WORKS, r.randint(1, 2))
+        ]
         lines += [
             SaleLine(kind="part", name=n, price=Decimal(p), cost=Decimal(c), qty=Decimal(r.randint(1, 4)))
             for n, p, c in r.sample(_PARTS, r.randint(0, 2))
         ]
         return SaleRecorded(
-            receipt_id=f"Ч-{self.key[:6]}", booking_id=booking, document="receipt", lines=tuple(lines), by=self.employee[0], **self.about
+            receipt_id=f"Ч-{self.key[:6]}",
+            booking_id=booking,
+            document="receipt",
+            lines=tuple(lines),
+            by=self.employee[0],
+            **self.about,
         )
 
     def _phone(self, direction: str = "in") -> None:
         r = self.r
         ext, wait, talk = self.employee[3], r.randint(4, 38), r.randint(35, 420)
-        call: dict[str, object] = {
+        call: dict[str, Any] = {
             "call_id": f"{int(self.at.timestamp())}.{self.key[:4]}", "direction": direction, "client_phone": self.phone,
             "line": r.choice(LINES)[0],
         }  # fmt: skip
@@ -182,31 +225,54 @@ class _Client:
         self.about["call_id"] = f"{int(self.at.timestamp())}.{self.key[:4]}"
 
     def _missed(self) -> None:
-        call: dict[str, object] = {
+        call: dict[str, Any] = {
             "call_id": f"{int(self.at.timestamp())}.{self.key[:4]}", "direction": "in", "client_phone": self.phone, "line": LINES[0][0],
         }  # fmt: skip
         end = timedelta(seconds=self.r.randint(15, 50))
         self._sipuni(timedelta(), CallStarted(**call), "1")
         self._sipuni(timedelta(seconds=1), CallLegRang(leg_id="a", ext=self.employee[3], **call), "2")
-        self._sipuni(end, CallEnded(started_at=self.at, ended_at=self.at + end, cause="no_answer", **call), "2")
+        self._sipuni(
+            end, CallEnded(started_at=self.at, ended_at=self.at + end, cause="no_answer", **call), "2"
+        )
 
     def _site(self) -> None:
         form = FormSubmitted(
             submission_id=f"5030:{self.key[:7]}", form_name="Запись на сервис", name=self.name, phone=self.phone,
             text="Стук справа спереди, когда можно подъехать?", page="https://avto.example/remont", utm={"source": "yandex", "medium": "cpc"},
         )  # fmt: skip
-        body = urlencode({"Name": self.name, "Phone": self.phone, "formname": form.form_name, "tranid": form.submission_id})
-        self._deliver("/tilda/site", timedelta(), form, "POST", body.encode(), "application/x-www-form-urlencoded", "")
+        body = urlencode(
+            {"Name": self.name, "Phone": self.phone, "formname": form.form_name, "tranid": form.submission_id}
+        )
+        self._deliver(
+            "/tilda/site", timedelta(), form, "POST", body.encode(), "application/x-www-form-urlencoded", ""
+        )
 
     def _chat(self) -> None:
-        chat: dict[str, object] = {"chat_id": self.key[:8], "visitor_id": self.key[:5], "name": self.name, "phone": self.phone}
+        chat: dict[str, Any] = {
+            "chat_id": self.key[:8],
+            "visitor_id": self.key[:5],
+            "name": self.name,
+            "phone": self.phone,
+        }
         self._jivo(timedelta(), "chat_accepted", ChatStarted(**chat))
         self._jivo(timedelta(seconds=40), "chat_assigned", ChatAnswered(agent_id=self.employee[0], **chat))
-        messages = (ChatMessage(at=self.at, by="visitor"), ChatMessage(at=self.at + timedelta(seconds=40), by="agent"))
-        self._jivo(timedelta(minutes=6), "chat_finished", ChatFinished(messages=messages, agents=(self.employee[0],), **chat))
+        messages = (
+            ChatMessage(at=self.at, by="visitor"),
+            ChatMessage(at=self.at + timedelta(seconds=40), by="agent"),
+        )
+        self._jivo(
+            timedelta(minutes=6),
+            "chat_finished",
+            ChatFinished(messages=messages, agents=(self.employee[0],), **chat),
+        )
 
     def _walkin(self) -> None:
-        self._crm(timedelta(), WalkInRegistered(walkin_id=f"W-{self.key[:6]}", by=self.employee[0], car="LADA Vesta", **self.about))
+        self._crm(
+            timedelta(),
+            WalkInRegistered(
+                walkin_id=f"W-{self.key[:6]}", by=self.employee[0], car="LADA Vesta", **self.about
+            ),
+        )
 
     def _sipuni(self, after: timedelta, fact: Fact, event: str) -> None:
         query = urlencode({
@@ -216,20 +282,57 @@ class _Client:
         self._deliver("/sipuni/main", after, fact, "GET", b"", "", query)
 
     def _jivo(self, after: timedelta, name: str, fact: Fact) -> None:
-        body = {"event_name": name, "chat_id": self.key[:8], "visitor": {"name": self.name, "phone": self.phone}}
-        self._deliver("/jivo/chat", after, fact, "POST", json.dumps(body, ensure_ascii=False).encode(), "application/json", "")
+        body = {
+            "event_name": name,
+            "chat_id": self.key[:8],
+            "visitor": {"name": self.name, "phone": self.phone},
+        }
+        self._deliver(
+            "/jivo/chat",
+            after,
+            fact,
+            "POST",
+            json.dumps(body, ensure_ascii=False).encode(),
+            "application/json",
+            "",
+        )
 
     def _crm(self, after: timedelta, fact: Fact) -> None:
         at = self.at + after
-        body = {"type": fact.TYPE, "time": at.isoformat(), "data": json.loads(fact.model_dump_json(exclude_none=True))}
-        self._deliver("/native/crm", after, fact, "POST", json.dumps(body, ensure_ascii=False).encode(), "application/json", "")
+        body = {
+            "type": fact.TYPE,
+            "time": at.isoformat(),
+            "data": json.loads(fact.model_dump_json(exclude_none=True)),
+        }
+        self._deliver(
+            "/native/crm",
+            after,
+            fact,
+            "POST",
+            json.dumps(body, ensure_ascii=False).encode(),
+            "application/json",
+            "",
+        )
 
-    def _deliver(self, source: str, after: timedelta, fact: Fact, method: str, body: bytes, kind: str, query: str) -> None:
+    def _deliver(
+        self, source: str, after: timedelta, fact: Fact, method: str, body: bytes, kind: str, query: str
+    ) -> None:
         at = self.at + after
         path = f"/in{source}/***" if method == "GET" or kind != "application/json" else "/v1/events"
-        headers = (("content-type", kind), ("user-agent", "sample/1.0")) if kind else (("user-agent", "sample/1.0"),)
-        evidence = Evidence(UUID(int=self.r.getrandbits(128)), method, path, query, headers, body, f"{source.split('/')[1]}@1")
+        headers = (
+            (("content-type", kind), ("user-agent", "sample/1.0"))
+            if kind
+            else (("user-agent", "sample/1.0"),)
+        )
+        evidence = Evidence(
+            UUID(int=self.r.getrandbits(128)), method, path, query, headers, body, f"{source.split('/')[1]}@1"
+        )
         native = (fact.TYPE, self.key, str(len(self.events)))
         self.events += make_events(
-            [Said(fact, native, at)], source=source, received=at + timedelta(seconds=2), revision=1, evidence=evidence, key_secret=_SECRET
+            [Said(fact, native, at)],
+            source=source,
+            received=at + timedelta(seconds=2),
+            revision=1,
+            evidence=evidence,
+            key_secret=_SECRET,
         )

@@ -18,12 +18,14 @@ async def findings(page: Page) -> list[str]:
     """Serious and critical findings of axe-core on what is shown."""
     await page.evaluate(_AXE)
     found = await page.evaluate("async () => (await axe.run({resultTypes: ['violations']})).violations")
-    return [f"{v['id']}: {v['nodes'][0]['html'][:120]}" for v in found if v["impact"] in ("serious", "critical")]
+    return [
+        f"{v['id']}: {v['nodes'][0]['html'][:120]}" for v in found if v["impact"] in ("serious", "critical")
+    ]
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("size", ["desktop", "phone"])
-async def test_no_serious_findings(site: Site, browser_pages: Pages, size: str, dark: bool):
+async def test_no_serious_findings(site: Site, browser_pages: Pages, size: str, dark: bool) -> None:
     width, height = _SIZES[size]
     page = await browser_pages.open(width=width, height=height, dark=dark)
     found: dict[str, list[str]] = {}
@@ -48,9 +50,17 @@ async def test_no_serious_findings(site: Site, browser_pages: Pages, size: str, 
 
 
 @pytest.mark.parametrize("size", list(_SIZES))
-async def test_nothing_sticks_out_sideways(site: Site, browser_pages: Pages, size: str):
+async def test_nothing_sticks_out_sideways(site: Site, browser_pages: Pages, size: str) -> None:
     width, height = _SIZES[size]
     page = await browser_pages.open(width=width, height=height)
-    for address in (site.url(open="all"), site.url(tab="refusals"), site.url("/definitions"), site.url("/reports/inquiries/rows")):
+    for address in (
+        site.url(open="all"),
+        site.url(tab="refusals"),
+        site.url("/definitions"),
+        site.url("/reports/inquiries/rows"),
+    ):
         await page.goto(address)
-        assert await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0, address
+        assert (
+            await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            <= 0
+        ), address

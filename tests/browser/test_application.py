@@ -37,13 +37,15 @@ async def client() -> AsyncIterator[ClientSession]:
     ["/reports/inquiries", "/reports/inquiries/rows", "/definitions", "/nowhere", "/reports/inquiries?basis=x", "/healthz",
      "/api/v1/reports/inquiries", "/api/v1/nowhere", "/reports/inquiries.csv", "/static/x/css/tokens.css"],
 )  # fmt: skip
-async def test_every_answer_carries_the_security_headers(site: Site, client: ClientSession, path: str):
+async def test_every_answer_carries_the_security_headers(
+    site: Site, client: ClientSession, path: str
+) -> None:
     async with client.get(site.base + path) as answer:
         assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS
         assert "unsafe" not in answer.headers["Content-Security-Policy"]
 
 
-async def test_files_are_cached_for_ever_under_their_hash_only(site: Site, client: ClientSession):
+async def test_files_are_cached_for_ever_under_their_hash_only(site: Site, client: ClientSession) -> None:
     async with client.get(site.url()) as page:
         found = re.findall(r'(?:href|src)="(/static/[^"]+)"', await page.text())
     assert len(found) >= 8
@@ -56,41 +58,52 @@ async def test_files_are_cached_for_ever_under_their_hash_only(site: Site, clien
         assert answer.headers["Cache-Control"] == "no-cache"
 
 
-@pytest.mark.parametrize("name", ["../app.py", "%2e%2e/app.py", "css/../../app.py", "css/none.css", "//etc/passwd"])
-async def test_nothing_but_static_files_is_served(site: Site, client: ClientSession, name: str):
+@pytest.mark.parametrize(
+    "name", ["../app.py", "%2e%2e/app.py", "css/../../app.py", "css/none.css", "//etc/passwd"]
+)
+async def test_nothing_but_static_files_is_served(site: Site, client: ClientSession, name: str) -> None:
     async with client.get(f"{site.base}/static/x/{name}") as answer:
         assert answer.status == 404
         assert "aiohttp" not in await answer.text()
 
 
-async def test_a_foreign_host_name_is_refused(site: Site, loaded: Loaded, client: ClientSession):
+async def test_a_foreign_host_name_is_refused(site: Site, loaded: Loaded, client: ClientSession) -> None:
     """DNS rebinding: another site's name that points here must not read the reports."""
     foreign = {"Host": "evil.example"}
     async with client.get(site.url(), headers=foreign) as answer:
         assert answer.status == 403
         assert "Обращения" not in await answer.text()
-    async with serve(replace(loaded.deps(), loopback_only=False)) as base, client.get(base, headers=foreign) as answer:
+    async with (
+        serve(replace(loaded.deps(), loopback_only=False)) as base,
+        client.get(base, headers=foreign) as answer,
+    ):
         assert answer.status == 200
 
 
-async def test_the_start_page_leads_to_the_report(site: Site, client: ClientSession):
+async def test_the_start_page_leads_to_the_report(site: Site, client: ClientSession) -> None:
     async with client.get(site.base, allow_redirects=False) as answer:
         assert (answer.status, answer.headers["Location"]) == (302, "/reports/inquiries")
 
 
-async def test_every_link_of_the_rail_works(site: Site, client: ClientSession):
+async def test_every_link_of_the_rail_works(site: Site, client: ClientSession) -> None:
     for item in (item for section in RAIL for item in section.items):
         async with client.get(site.base + item.href) as answer:
             assert answer.status == 200
 
 
 @pytest.mark.parametrize("value", ["//evil.example", "https://evil.example", "\r\nLocation: x", "a,b%2C"])
-async def test_the_filter_form_redirects_only_to_the_report(site: Site, client: ClientSession, value: str):
+async def test_the_filter_form_redirects_only_to_the_report(
+    site: Site, client: ClientSession, value: str
+) -> None:
     query = {"dimension": "channel", "value": value, "from": "2026-03-01", "to": "2026-03-31"}
-    async with client.get(f"{site.base}/reports/inquiries/filter", params=query, allow_redirects=False) as answer:
+    async with client.get(
+        f"{site.base}/reports/inquiries/filter", params=query, allow_redirects=False
+    ) as answer:
         if answer.status != 400:
             assert answer.status == 303
-            assert answer.headers["Location"].startswith("/reports/inquiries?from=2026-03-01&to=2026-03-31&filter=channel:in:")
+            assert answer.headers["Location"].startswith(
+                "/reports/inquiries?from=2026-03-01&to=2026-03-31&filter=channel:in:"
+            )
 
 
 @pytest.mark.parametrize(
@@ -111,7 +124,7 @@ async def test_the_filter_form_redirects_only_to_the_report(site: Site, client: 
         ("/api/v1/events/00000000-0000-4000-8000-000000000000", "path"),
     ],
 )
-async def test_api_errors_name_the_field(site: Site, client: ClientSession, path: str, field: str):
+async def test_api_errors_name_the_field(site: Site, client: ClientSession, path: str, field: str) -> None:
     async with client.get(site.base + path) as answer:
         assert answer.status in (400, 404)
         error = (await answer.json())["error"]
@@ -119,16 +132,43 @@ async def test_api_errors_name_the_field(site: Site, client: ClientSession, path
         assert error["reason"]
 
 
-@pytest.mark.parametrize("text", ["'", '"', "<b>", "\x00", "%", "{{7*7}}", "\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16"), "~", "a" * 5000, "employee:\x00"])
-async def test_odd_characters_never_break_a_page(site: Site, client: ClientSession, text: str):
-    for name in ("filter", "employee", "sort", "open", "columns", "tab", "metric", "notice", "at", "offset", "lang", "period"):
+@pytest.mark.parametrize(
+    "text",
+    [
+        "'",
+        '"',
+        "<b>",
+        "\x00",
+        "%",
+        "{{7*7}}",
+        "\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16"),
+        "~",
+        "a" * 5000,
+        "employee:\x00",
+    ],
+)
+async def test_odd_characters_never_break_a_page(site: Site, client: ClientSession, text: str) -> None:
+    for name in (
+        "filter",
+        "employee",
+        "sort",
+        "open",
+        "columns",
+        "tab",
+        "metric",
+        "notice",
+        "at",
+        "offset",
+        "lang",
+        "period",
+    ):
         for path in ("/reports/inquiries", "/reports/inquiries/rows", "/api/v1/reports/inquiries/rows"):
             async with client.get(site.base + path, params={name: text}) as answer:
                 assert answer.status < 500
                 assert "<b>" not in await answer.text()
 
 
-async def test_json_csv_and_excel_have_the_reports_figures(site: Site, client: ClientSession):
+async def test_json_csv_and_excel_have_the_reports_figures(site: Site, client: ClientSession) -> None:
     report = await site.report()
     async with client.get(site.url("/api/v1/reports/inquiries")) as answer:
         body = await answer.json()
@@ -136,20 +176,29 @@ async def test_json_csv_and_excel_have_the_reports_figures(site: Site, client: C
     async with client.get(f"{site.base}/reports/inquiries.csv?{query}") as answer:
         total = (await answer.read()).decode("utf-8-sig").splitlines()[-1].split(";")
     async with client.get(f"{site.base}/reports/inquiries.xlsx?{query}") as answer:
-        assert answer.headers["Content-Disposition"] == 'attachment; filename="inquiries-2026-03-01-2026-03-31.xlsx"'
+        assert (
+            answer.headers["Content-Disposition"]
+            == 'attachment; filename="inquiries-2026-03-01-2026-03-31.xlsx"'
+        )
         book = openpyxl.load_workbook(io.BytesIO(await answer.read()))
-    numbers = [float(c.value) for row in book["Отчёт"].iter_rows() for c in row if isinstance(c.value, int | float)]
+    numbers = [
+        float(c.value) for row in book["Отчёт"].iter_rows() for c in row if isinstance(c.value, int | float)
+    ]
     for n, column in enumerate(report.columns):
         value = report.total[column.key]
         assert value is not None
         assert float(body["total"][column.key]) == pytest.approx(float(value), abs=1e-4)
-        assert float(total[1 + len(report.params.levels) + n].replace(",", ".")) == pytest.approx(float(value), abs=0.006)
+        assert float(total[1 + len(report.params.levels) + n].replace(",", ".")) == pytest.approx(
+            float(value), abs=0.006
+        )
         assert any(number == pytest.approx(float(value)) for number in numbers)
 
 
-async def test_rows_cards_and_events_are_there_as_json(site: Site, client: ClientSession):
+async def test_rows_cards_and_events_are_there_as_json(site: Site, client: ClientSession) -> None:
     report = await site.report()
-    async with client.get(site.url("/api/v1/reports/inquiries/rows", metric="arrived", at="employee:irina")) as answer:
+    async with client.get(
+        site.url("/api/v1/reports/inquiries/rows", metric="arrived", at="employee:irina")
+    ) as answer:
         rows = await answer.json()
     irina = sum(int(c.values["arrived"] or 0) for g in report.groups for c in g.children if c.key == "irina")
     assert (rows["total"], rows["value"], len(rows["inquiries"])) == (irina, irina, irina)
@@ -162,7 +211,7 @@ async def test_rows_cards_and_events_are_there_as_json(site: Site, client: Clien
     assert event["evidence"]["method"] in ("GET", "POST")
 
 
-async def test_health_readiness_and_metrics(site: Site, loaded: Loaded, client: ClientSession):
+async def test_health_readiness_and_metrics(site: Site, loaded: Loaded, client: ClientSession) -> None:
     async with client.get(f"{site.base}/healthz") as answer:
         assert (answer.status, await answer.json()) == (200, {"status": "ok"})
     async with client.get(f"{site.base}/readyz") as answer:
@@ -178,7 +227,7 @@ async def test_health_readiness_and_metrics(site: Site, loaded: Loaded, client: 
         assert (await answer.json())["parts"] == {"database": "away", "log": None}
 
 
-async def test_before_the_first_build_the_page_says_so(loaded: Loaded, client: ClientSession):
+async def test_before_the_first_build_the_page_says_so(loaded: Loaded, client: ClientSession) -> None:
     async def context(_conn: AsyncConnection[Any]) -> Context:
         raise NoLiveBuild("none")
 
@@ -190,21 +239,27 @@ async def test_before_the_first_build_the_page_says_so(loaded: Loaded, client: C
             assert answer.status == 503
 
 
-async def test_a_lost_database_is_a_503(loaded: Loaded, client: ClientSession):
+async def test_a_lost_database_is_a_503(loaded: Loaded, client: ClientSession) -> None:
     @asynccontextmanager
     async def connection() -> AsyncIterator[AsyncConnection[Any]]:
         async with await AsyncConnection.connect("host=/nowhere dbname=x") as conn:
             yield conn
 
-    async with serve(replace(loaded.deps(), connection=connection)) as base, client.get(f"{base}/reports/inquiries") as answer:
+    async with (
+        serve(replace(loaded.deps(), connection=connection)) as base,
+        client.get(f"{base}/reports/inquiries") as answer,
+    ):
         assert answer.status == 503
 
 
-async def test_a_bug_gives_a_number_and_nothing_else(loaded: Loaded, client: ClientSession):
+async def test_a_bug_gives_a_number_and_nothing_else(loaded: Loaded, client: ClientSession) -> None:
     async def context(_conn: AsyncConnection[Any]) -> Context:
         raise RuntimeError("password=hunter2")
 
-    async with serve(replace(loaded.deps(), context=context)) as base, client.get(f"{base}/reports/inquiries") as answer:
+    async with (
+        serve(replace(loaded.deps(), context=context)) as base,
+        client.get(f"{base}/reports/inquiries") as answer,
+    ):
         text = await answer.text()
     assert answer.status == 500
     assert "ничего не потеряно" in text
@@ -212,11 +267,18 @@ async def test_a_bug_gives_a_number_and_nothing_else(loaded: Loaded, client: Cli
     assert "Traceback" not in text
 
 
-def test_every_text_exists_in_both_languages_and_is_used():
-    sources = "\n".join(p.read_text(encoding="utf-8") for p in [*TEMPLATES, *WEB.glob("*.py")] if p.name != "texts.py")
+def test_every_text_exists_in_both_languages_and_is_used() -> None:
+    sources = "\n".join(
+        p.read_text(encoding="utf-8") for p in [*TEMPLATES, *WEB.glob("*.py")] if p.name != "texts.py"
+    )
     literal = set(re.findall(r"""\b(?:t|say)\(\s*["']([a-z0-9_.]+)["'](?!\s*~)""", sources))
-    literal |= set(re.findall(r'joint = "([a-z.]+)" if \w+ else "[a-z.]+"', sources)) | {"chip.in", "chip.not"}
-    built = set(re.findall(r"""\bt\(\s*["']([a-z.]+[._])["']\s*~""", sources)) | set(re.findall(r'\bsay\(f"([a-z.]+\.)\{', sources))
+    literal |= set(re.findall(r'joint = "([a-z.]+)" if \w+ else "[a-z.]+"', sources)) | {
+        "chip.in",
+        "chip.not",
+    }
+    built = set(re.findall(r"""\bt\(\s*["']([a-z.]+[._])["']\s*~""", sources)) | set(
+        re.findall(r'\bsay\(f"([a-z.]+\.)\{', sources)
+    )
     passed = set(re.findall(r'_note\("([a-z.]+)"', sources))
     used = literal | passed
     assert used - TEXTS.keys() == set()
@@ -227,7 +289,7 @@ def test_every_text_exists_in_both_languages_and_is_used():
         assert names[0] == names[1], key
 
 
-def test_colours_live_in_one_file():
+def test_colours_live_in_one_file() -> None:
     colour = re.compile(r"#[0-9a-f]{3,8}\b|\b(?:rgb|hsl|oklch)a?\(", re.IGNORECASE)
     for path in [*(WEB / "static" / "css").glob("*.css"), *(WEB / "static" / "js").glob("*.js"), *TEMPLATES]:
         if path.name != "tokens.css":
@@ -235,14 +297,14 @@ def test_colours_live_in_one_file():
             assert found == [], path.name
 
 
-def test_no_template_holds_scripts_or_styles_of_its_own():
+def test_no_template_holds_scripts_or_styles_of_its_own() -> None:
     for path in TEMPLATES:
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:|\|safe", text), path.name
         assert all("src=" in tag for tag in re.findall(r"<script[^>]*>", text)), path.name
 
 
-def test_light_and_dark_tokens_name_the_same_things():
+def test_light_and_dark_tokens_name_the_same_things() -> None:
     text = (WEB / "static" / "css" / "tokens.css").read_text(encoding="utf-8")
     media, switch = re.findall(r"data-theme=\"(?:light\"\]\)|dark\"\]) \{(.*?)\}", text, re.DOTALL)
     assert set(re.findall(r"(--[\w-]+: [^;]+);", media)) == set(re.findall(r"(--[\w-]+: [^;]+);", switch))

@@ -12,7 +12,7 @@ from tests.support.browser import Pages
 pytestmark = pytest.mark.browser
 
 
-async def test_every_count_of_the_total_opens_as_many_rows(site: Site, browser_pages: Pages):
+async def test_every_count_of_the_total_opens_as_many_rows(site: Site, browser_pages: Pages) -> None:
     page = await browser_pages.open(site.url())
     links = page.locator("tfoot td a")
     for n in range(5):
@@ -25,7 +25,7 @@ async def test_every_count_of_the_total_opens_as_many_rows(site: Site, browser_p
         await expect(page.locator("#panel")).to_be_hidden()
 
 
-async def test_every_cell_of_a_leaf_opens_as_many_rows(site: Site, browser_pages: Pages):
+async def test_every_cell_of_a_leaf_opens_as_many_rows(site: Site, browser_pages: Pages) -> None:
     page = await browser_pages.open(site.url(group="employee,kind", open="all"))
     leaves = page.locator("tr.level-1")
     for n in range(0, await leaves.count(), 5):
@@ -36,7 +36,7 @@ async def test_every_cell_of_a_leaf_opens_as_many_rows(site: Site, browser_pages
         await page.keyboard.press("Escape")
 
 
-async def test_more_rows_than_a_page_are_paged(site: Site, browser_pages: Pages):
+async def test_more_rows_than_a_page_are_paged(site: Site, browser_pages: Pages) -> None:
     page = await browser_pages.open(site.url())
     total = whole(await page.locator("tfoot td a").first.inner_text())
     assert total > 200
@@ -52,7 +52,7 @@ async def test_more_rows_than_a_page_are_paged(site: Site, browser_pages: Pages)
     assert seen == total
 
 
-async def test_a_ratio_is_explained_as_a_sentence(site: Site, browser_pages: Pages):
+async def test_a_ratio_is_explained_as_a_sentence(site: Site, browser_pages: Pages) -> None:
     page = await browser_pages.open(site.url())
     report = await site.report()
     await page.locator("tfoot td a").nth(6).click()
@@ -63,7 +63,7 @@ async def test_a_ratio_is_explained_as_a_sentence(site: Site, browser_pages: Pag
     await expect(page.locator("#panel .explain")).to_contain_text("R0.24")
 
 
-async def test_from_a_total_down_to_the_raw_webhook(site: Site, browser_pages: Pages):
+async def test_from_a_total_down_to_the_raw_webhook(site: Site, browser_pages: Pages) -> None:
     page = await browser_pages.open(site.url(filter="kind:in:phone"))
     report = await site.report(filter="kind:in:phone")
     tile = page.locator(".tile", has_text="Заезды").locator(".figure a")
@@ -80,7 +80,9 @@ async def test_from_a_total_down_to_the_raw_webhook(site: Site, browser_pages: P
     await row.locator("td").nth(3).click()
     card = page.locator("#panel")
     await expect(card.locator(".facts")).to_contain_text(number)
-    await expect(card.locator(".section", has_text="Чеки").locator(".amount").first).to_have_text(f"{sales}\u00a0₽")
+    await expect(card.locator(".section", has_text="Чеки").locator(".amount").first).to_have_text(
+        f"{sales}\u00a0₽"
+    )
     await expect(card.locator(".legs span").first).to_contain_text("доб.")
     assert await card.get_by_role("link", name="Слушать").get_attribute("href")
     address = page.url
@@ -105,7 +107,7 @@ async def test_from_a_total_down_to_the_raw_webhook(site: Site, browser_pages: P
     await expect(page.locator("#panel")).to_be_hidden()
 
 
-async def test_panels_have_their_own_address(site: Site, browser_pages: Pages):
+async def test_panels_have_their_own_address(site: Site, browser_pages: Pages) -> None:
     page = await browser_pages.open(site.url())
     await page.locator("tfoot td a").nth(1).click()
     await expect(page.locator("#panel h1")).to_have_text("Записи")
@@ -118,7 +120,7 @@ async def test_panels_have_their_own_address(site: Site, browser_pages: Pages):
     await expect(alone.get_by_role("heading", level=1)).to_have_text("Обращения клиентов в автосервис")
 
 
-async def test_without_scripts_everything_is_still_reachable(site: Site, browser_pages: Pages):
+async def test_without_scripts_everything_is_still_reachable(site: Site, browser_pages: Pages) -> None:
     page = await browser_pages.open(site.url(), scripts=False)
     await page.get_by_role("button", name="Открыть или закрыть: Исходящие").click()
     assert "open=" in page.url
@@ -136,7 +138,7 @@ async def test_without_scripts_everything_is_still_reachable(site: Site, browser
     await expect(page.locator(".chip")).to_have_text("Сотрудник: Дина Ахметова")
 
 
-async def test_keys(site: Site, browser_pages: Pages):
+async def test_keys(site: Site, browser_pages: Pages) -> None:
     page = await browser_pages.open(site.url())
     await page.keyboard.press("?")
     await expect(page.get_by_role("dialog", name="Клавиши")).to_be_visible()
@@ -148,7 +150,9 @@ async def test_keys(site: Site, browser_pages: Pages):
     for key in ("ArrowDown", "ArrowRight", "ArrowDown"):
         await page.keyboard.press(key)
     kind = await page.evaluate("document.activeElement.textContent.trim()")
-    count = await page.evaluate("Number(document.activeElement.closest('tr').querySelector('td a').textContent)")
+    count = await page.evaluate(
+        "Number(document.activeElement.closest('tr').querySelector('td a').textContent)"
+    )
     await page.keyboard.press("Enter")
     await expect(page.locator("#panel tr[data-row]")).to_have_count(count)
     assert kind in {"Телефонный звонок", "Пропущенный звонок", "Чат", "Визит", "Заявка с сайта"}
@@ -178,7 +182,7 @@ async def test_keys(site: Site, browser_pages: Pages):
     assert (await download.value).suggested_filename == "inquiries-2026-02-01-2026-02-28.xlsx"
 
 
-async def test_hostile_names_are_only_text(site: Site, browser_pages: Pages):
+async def test_hostile_names_are_only_text(site: Site, browser_pages: Pages) -> None:
     page = await browser_pages.open(site.url(group="employee,channel", open="all"))
     dialogs: list[str] = []
     page.on("dialog", lambda dialog: dialogs.append(dialog.message))

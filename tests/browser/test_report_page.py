@@ -13,7 +13,7 @@ from tests.support.browser import Pages
 pytestmark = pytest.mark.browser
 
 
-async def test_the_table_shows_every_figure_of_the_report(site: Site, browser_pages: Pages):
+async def test_the_table_shows_every_figure_of_the_report(site: Site, browser_pages: Pages) -> None:
     page = await browser_pages.open(site.url(open="all"))
     assert await table(page) == expected(await site.report())
 
@@ -31,28 +31,34 @@ async def test_the_table_shows_every_figure_of_the_report(site: Site, browser_pa
     ],
     ids=lambda q: "-".join(q.values()),
 )
-async def test_the_table_is_the_report_for_any_parameters(site: Site, browser_pages: Pages, query: dict[str, str]):
+async def test_the_table_is_the_report_for_any_parameters(
+    site: Site, browser_pages: Pages, query: dict[str, str]
+) -> None:
     page = await browser_pages.open(site.url(open="all", **query))
     assert await table(page) == expected(await site.report(**query), query.get("lang", "ru"))
 
 
-async def test_tiles_and_funnel_show_the_reports_total(site: Site, browser_pages: Pages):
+async def test_tiles_and_funnel_show_the_reports_total(site: Site, browser_pages: Pages) -> None:
     page = await browser_pages.open(site.url())
     report = await site.report()
     columns = {c.key: c for c in report.columns}
     shown = await page.locator(".tile .figure").all_inner_texts()
     keys = ("inquiries", "booked", "arrived", "refusals", "margin", "average_receipt")
-    wanted = [text(report.total[k], columns[k]) + ("\u00a0₽" if columns[k].unit == "money" else "") for k in keys]
+    wanted = [
+        text(report.total[k], columns[k]) + ("\u00a0₽" if columns[k].unit == "money" else "") for k in keys
+    ]
     assert [s.replace("\n", "") for s in shown] == wanted
     bars = await page.locator(".funnel .value").all_inner_texts()
     assert [b.strip() for b in bars] == [text(report.total[k], columns[k]) for k in keys[:3]]
 
 
-async def test_groups_open_and_close_and_the_address_keeps_them(site: Site, browser_pages: Pages):
+async def test_groups_open_and_close_and_the_address_keeps_them(site: Site, browser_pages: Pages) -> None:
     page = await browser_pages.open(site.url())
     report = await site.report()
     shown = [row[0] for row in await table(page)]
-    assert shown == [n for g in report.groups for n in (g.label.ru, *(c.label.ru for c in g.children))] + ["Итого"]
+    assert shown == [n for g in report.groups for n in (g.label.ru, *(c.label.ru for c in g.children))] + [
+        "Итого"
+    ]
 
     # the whole row is the target
     await page.locator("tr", has_text="Ирина Ковалёва").first.locator("th").click()
@@ -69,7 +75,7 @@ async def test_groups_open_and_close_and_the_address_keeps_them(site: Site, brow
     assert await table(page) == expected(report)
 
 
-async def test_sorting_by_a_header_goes_down_up_and_back(site: Site, browser_pages: Pages):
+async def test_sorting_by_a_header_goes_down_up_and_back(site: Site, browser_pages: Pages) -> None:
     page = await browser_pages.open(site.url(group="employee"))
     before = await table(page)
     header = page.locator("th", has_text="Маржа")
@@ -84,7 +90,7 @@ async def test_sorting_by_a_header_goes_down_up_and_back(site: Site, browser_pag
     assert await table(page) == before
 
 
-async def test_levels_are_moved_by_arrows_and_by_dragging(site: Site, browser_pages: Pages):
+async def test_levels_are_moved_by_arrows_and_by_dragging(site: Site, browser_pages: Pages) -> None:
     page = await browser_pages.open(site.url())
     await page.get_by_label("Поднять уровень: Вид обращения").click()
     await expect(page.locator(".level").nth(1)).to_have_attribute("data-dimension", "kind")
@@ -97,7 +103,7 @@ async def test_levels_are_moved_by_arrows_and_by_dragging(site: Site, browser_pa
     assert await table(page) != []
 
 
-async def test_a_filter_is_chosen_shown_as_a_chip_and_removed(site: Site, browser_pages: Pages):
+async def test_a_filter_is_chosen_shown_as_a_chip_and_removed(site: Site, browser_pages: Pages) -> None:
     page = await browser_pages.open(site.url())
     everything = await table(page)
     await page.keyboard.press("/")
@@ -116,7 +122,7 @@ async def test_a_filter_is_chosen_shown_as_a_chip_and_removed(site: Site, browse
     assert (await table(page))[-1] == expected(report)[-1]
 
 
-async def test_period_presets_neighbours_and_own_dates(site: Site, browser_pages: Pages):
+async def test_period_presets_neighbours_and_own_dates(site: Site, browser_pages: Pages) -> None:
     page = await browser_pages.open(site.url())
     await page.get_by_label("Раньше").click()
     await page.wait_for_url("**from=2026-02-01&to=2026-02-28**")
@@ -135,7 +141,7 @@ async def test_period_presets_neighbours_and_own_dates(site: Site, browser_pages
     await expect(page.locator(".tile .figure").first).to_have_text(str(report.total["inquiries"]))
 
 
-async def test_as_of_shows_the_report_of_that_moment(site: Site, browser_pages: Pages):
+async def test_as_of_shows_the_report_of_that_moment(site: Site, browser_pages: Pages) -> None:
     page = await browser_pages.open(site.url())
     await page.locator("summary", has_text="Данные на").click()
     await page.locator("input[name=as_of]").fill("2026-03-10T12:00")
@@ -146,7 +152,7 @@ async def test_as_of_shows_the_report_of_that_moment(site: Site, browser_pages: 
     assert (await table(page))[-1] == expected(report)[-1]
 
 
-async def test_english_mirrors_the_page_and_keeps_its_state(site: Site, browser_pages: Pages):
+async def test_english_mirrors_the_page_and_keeps_its_state(site: Site, browser_pages: Pages) -> None:
     page = await browser_pages.open(site.url(group="employee"))
     await page.get_by_role("link", name="EN").click()
     await expect(page.get_by_role("heading", level=1)).to_have_text("Client inquiries")
@@ -157,7 +163,7 @@ async def test_english_mirrors_the_page_and_keeps_its_state(site: Site, browser_
     assert not cyrillic.search(" ".join(words))
 
 
-async def test_other_tabs_open_their_rows(site: Site, browser_pages: Pages):
+async def test_other_tabs_open_their_rows(site: Site, browser_pages: Pages) -> None:
     page = await browser_pages.open(site.url())
     report = await site.report()
     left_out = sum(n.count for n in report.notices)
@@ -181,7 +187,7 @@ async def test_other_tabs_open_their_rows(site: Site, browser_pages: Pages):
     await expect(page.locator("tfoot")).to_contain_text(text(report.total["pay"], pay))
 
 
-async def test_optional_columns_are_added_and_kept(site: Site, browser_pages: Pages):
+async def test_optional_columns_are_added_and_kept(site: Site, browser_pages: Pages) -> None:
     page = await browser_pages.open(site.url())
     await page.locator("summary", has_text="Столбцы").click()
     await page.get_by_role("link", name="Продажи на заезд").click()
@@ -189,12 +195,12 @@ async def test_optional_columns_are_added_and_kept(site: Site, browser_pages: Pa
     assert "columns=sales_per_arrival" in page.url
 
 
-async def test_a_late_or_unknown_stamp_is_amber(stale_site: Site, browser_pages: Pages):
+async def test_a_late_or_unknown_stamp_is_amber(stale_site: Site, browser_pages: Pages) -> None:
     page = await browser_pages.open(stale_site.url())
     await expect(page.locator(".stamp.late")).to_contain_text("отставание неизвестно")
 
 
-async def test_theme_and_density_are_remembered(site: Site, browser_pages: Pages):
+async def test_theme_and_density_are_remembered(site: Site, browser_pages: Pages) -> None:
     page = await browser_pages.open(site.url())
     light = await _background(page)
     await page.keyboard.press("t")
@@ -213,7 +219,7 @@ async def _background(page: Page) -> str:
     return str(await page.evaluate("getComputedStyle(document.body.parentElement).backgroundColor"))
 
 
-async def test_an_error_says_what_happened_and_what_to_press(site: Site, browser_pages: Pages):
+async def test_an_error_says_what_happened_and_what_to_press(site: Site, browser_pages: Pages) -> None:
     page = await browser_pages.open(site.url(basis="other"))
     await expect(page.get_by_role("heading", level=1)).to_have_text("Адрес страницы не понят")
     await expect(page.locator(".state")).to_contain_text("basis: нужно одно из: cohort, activity")
@@ -222,7 +228,9 @@ async def test_an_error_says_what_happened_and_what_to_press(site: Site, browser
     browser_pages.problems[:] = [p for p in browser_pages.problems if "400" not in p]
 
 
-async def test_a_very_long_tree_is_sent_in_parts(site: Site, browser_pages: Pages, monkeypatch: pytest.MonkeyPatch):
+async def test_a_very_long_tree_is_sent_in_parts(
+    site: Site, browser_pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("reports.web.table.WHOLE_TREE", 5)
     page = await browser_pages.open(site.url())
     report = await site.report()
@@ -231,13 +239,17 @@ async def test_a_very_long_tree_is_sent_in_parts(site: Site, browser_pages: Page
     kinds = next(c for c in report.groups[0].children if c.key == "irina").children
     await expect(page.locator("tr.level-2")).to_have_count(len(kinds))
     await page.keyboard.press("a")
-    await expect(page.locator("tr.level-2")).to_have_count(sum(len(c.children) for g in report.groups for c in g.children))
+    await expect(page.locator("tr.level-2")).to_have_count(
+        sum(len(c.children) for g in report.groups for c in g.children)
+    )
     monkeypatch.setattr("reports.web.table.MOST_LINES", 4)
     await page.reload()
-    await expect(page.locator("p.notice")).to_have_text("Показаны только первые строки: 4. Сузьте отбор или уберите уровень.")
+    await expect(page.locator("p.notice")).to_have_text(
+        "Показаны только первые строки: 4. Сузьте отбор или уберите уровень."
+    )
 
 
-async def test_paper_is_light_and_shows_figures_only(site: Site, browser_pages: Pages):
+async def test_paper_is_light_and_shows_figures_only(site: Site, browser_pages: Pages) -> None:
     page = await browser_pages.open(site.url(open="all", filter="kind:not:chat"), dark=True)
     await page.emulate_media(media="print")
     assert await _background(page) == "rgb(255, 255, 255)"
