@@ -234,7 +234,9 @@ def apply_verdicts(opened: Opened, verdicts: list[Event], directory: Directory) 
                 if fact.reason:
                     refuse(inquiry, directory.entry_id("reason", fact.reason), event.time)
                 elif inquiry.result == "refusal":
-                    refuse(inquiry, inquiry.refusal, event.time)  # a refusal all the same; a known reason stays
+                    refuse(
+                        inquiry, inquiry.refusal, event.time
+                    )  # a refusal all the same; a known reason stays
             case RefusalRecorded():
                 refuse(inquiry, directory.entry_id("reason", fact.reason), event.time)
     for inquiry in opened.inquiries:

@@ -66,6 +66,7 @@ class Lead:
     aliases: set[UUID] = field(default_factory=set)
     events: list[UUID] = field(default_factory=list)
     merged_into: Lead | None = None
+    told_opening: bool = False  # the CRM told its opening itself
 
     def take(self, inquiry: Inquiry) -> None:
         """An inquiry joins this lead; every inquiry's own lead id leads here."""
@@ -128,11 +129,12 @@ class LeadBook:
 
     def _home(self, inquiry: Inquiry) -> Lead | None:
         at, rules = inquiry.opened_at, self._rules(inquiry.opened_at)
-        order = next(
-            (o for o in reversed(self.orders) if o.visit.arrived_at <= at and self._in_repair(o, at)), None
-        )
-        if order is not None and order.visit.inquiry is not None:
-            return None if inquiry.is_target else self.of.get(order.visit.inquiry.id)
+        for order in reversed(self.orders):
+            about = order.visit.inquiry
+            if about is None or about is inquiry:
+                continue  # the order that an inquiry itself led to says nothing about where it belongs
+            if order.visit.arrived_at <= at and self._in_repair(order, at):
+                return None if inquiry.is_target else self.of.get(about.id)
         current = self.open_at(at, inquiry.office)
         if current is not None:
             return current
@@ -158,19 +160,14 @@ class LeadBook:
         """A CRM's word about its lead; a policy lead opened shortly before is absorbed (L16)."""
         lead = self.crm.get(fact.lead_id)
         if lead is None:
-            lead = self._crm_lead(event, fact)
+            lead = self._crm_lead(event, fact.lead_id)
         lead.events.append(event.id)
         lead.last_activity_at = max(lead.last_activity_at, event.time)
         directory = self.directory
         who = directory.employee_id(fact.by, event.time, source=event.source_name)
         match fact:
             case LeadOpened():
-                lead.opened_at = min(lead.opened_at, event.time)
-                lead.type = fact.type or lead.type
-                lead.pipeline = fact.pipeline or lead.pipeline
-                lead.office = directory.entry_id("office", fact.city) or lead.office
-                if fact.responsible:
-                    self._assign(lead, event, fact.responsible)
+                self._card_opened(lead, event, fact)
                 if fact.stage:
                     self._enter(lead, fact.stage, fact.pipeline, event, who)
             case LeadStageEntered():
@@ -182,31 +179,49 @@ class LeadBook:
                 lead.amount = fact.amount if fact.amount is not None else lead.amount
             case LeadLost():
                 lead.close("lost", event.time, directory.entry_id("reason", fact.reason))
+            case LeadSplit() if fact.new_lead_id not in self.crm:
+                self._crm_lead(event, fact.new_lead_id).events.append(event.id)
             case LeadReopened():
                 if lead.state != "open":
                     lead.reopened += 1
                 lead.state, lead.closed_at, lead.reason = "open", None, None
 
-    def _crm_lead(self, event: Event, fact: LeadFact) -> Lead:
-        ident = row_id("lead", "crm", fact.lead_id)
-        lead = Lead(ident, event.time, "crm", event.time, crm_id=fact.lead_id)
-        self.crm[fact.lead_id] = lead
-        window = self._rules(event.time).days("absorb_minutes")
-        young = [
-            le for le in self.leads
-            if le.opened_by == "policy" and le.state == "open" and event.time - le.opened_at <= window
-        ]  # fmt: skip
-        absorbed = max(young, key=lambda le: (le.opened_at, le.id), default=None)
-        if absorbed is not None and isinstance(fact, LeadOpened):
-            self.leads.remove(absorbed)
-            lead.opened_at = min(lead.opened_at, absorbed.opened_at)
-            lead.type, lead.channel, lead.office = absorbed.type, absorbed.channel, absorbed.office
-            lead.previous = absorbed.previous
-            for inquiry in absorbed.inquiries:
-                lead.take(inquiry)
-                self.of[inquiry.id] = lead
+    def _card_opened(self, lead: Lead, event: Event, fact: LeadOpened) -> None:
+        if not lead.told_opening:
+            lead.told_opening = True
+            self._absorb(lead, event.time)
+        lead.opened_at = min(lead.opened_at, event.time)
+        lead.type = fact.type or lead.type
+        lead.pipeline = fact.pipeline or lead.pipeline
+        lead.office = self.directory.entry_id("office", fact.city) or lead.office
+        if fact.responsible:
+            self._assign(lead, event, fact.responsible)
+
+    def _crm_lead(self, event: Event, crm_id: str) -> Lead:
+        """A CRM's lead, first heard of now."""
+        lead = Lead(row_id("lead", "crm", crm_id), event.time, "crm", event.time, crm_id=crm_id)
+        self.crm[crm_id] = lead
         self.leads.append(lead)
         return lead
+
+    def _absorb(self, lead: Lead, at: datetime) -> None:
+        """L16: our own open lead of shortly before goes into the CRM's; its stage may have been told before it."""
+        window = self._rules(at).days("absorb_minutes")
+        young = [
+            le for le in self.leads
+            if le.opened_by == "policy" and le.state == "open" and at - le.opened_at <= window
+        ]  # fmt: skip
+        absorbed = max(young, key=lambda le: (le.opened_at, le.id), default=None)
+        if absorbed is None:
+            return
+        self.leads.remove(absorbed)
+        lead.opened_at = min(lead.opened_at, absorbed.opened_at)
+        lead.type, lead.channel, lead.office = absorbed.type, absorbed.channel, absorbed.office
+        lead.previous = absorbed.previous
+        lead.aliases |= absorbed.aliases | {absorbed.id}
+        for inquiry in absorbed.inquiries:
+            lead.take(inquiry)
+            self.of[inquiry.id] = lead
 
     def _assign(self, lead: Lead, event: Event, who: str) -> None:
         known = self.directory.employee_id(who, event.time, source=event.source_name)
@@ -247,6 +262,7 @@ class LeadBook:
 
 def build(
     opened: Opened,
+    counted: Sequence[Inquiry],
     touches: Iterable[tuple[datetime, Inquiry | None]],
     visits: Sequence[Visit],
     sales: Sequence[Sale],
@@ -254,7 +270,11 @@ def build(
     events: Sequence[Event],
     directory: Directory,
 ) -> list[Lead]:
-    """All leads of one client. ``bookings_after``: moments at which each inquiry was booked."""
+    """All leads of one client.
+
+    ``counted``: the inquiries that may open leads (marked contacts never do, spec 2.3 rule 5).
+    ``bookings_after``: moments at which each inquiry was booked.
+    """
     paid = {s.visit.id: s.sold_at for s in sales if s.visit is not None and s.sold_at}
     orders = [
         _Order(v, min((m for m in (v.handed_over_at, paid.get(v.id)) if m is not None), default=None))
@@ -263,10 +283,13 @@ def build(
     ]
     book = LeadBook(directory, orders)
     moments: list[tuple[datetime, int, str, object]] = []
-    moments += [(i.opened_at, 1, str(i.id), i) for i in opened.inquiries]
+    moments += [(i.opened_at, 1, str(i.id), i) for i in counted]
     moments += [(at, 2, str(inquiry.id if inquiry else ""), (at, inquiry)) for at, inquiry in touches]
-    moments += [(e.time, 0, str(e.id), e) for e in events if isinstance(e.data, LeadFact)]
-    moments += _closings(opened, visits, sales, bookings_after)
+    cards = [e for e in events if isinstance(e.data, LeadFact)]
+    moments += [
+        (e.time, 0, f"{n:09}", e) for n, e in enumerate(cards)
+    ]  # in the fold's order: opened comes first
+    moments += _closings(counted, visits, sales, bookings_after)
     for at, _, _, what in sorted(moments, key=lambda m: m[:3]):
         match what:
             case Inquiry():
@@ -280,11 +303,32 @@ def build(
     _override(book, opened, events)
     for lead in book.leads:
         _settle(lead)
-    return sorted((le for le in book.leads if le.merged_into is None), key=lambda le: (le.opened_at, le.id))
+    living = sorted((le for le in book.leads if le.merged_into is None), key=lambda le: (le.opened_at, le.id))
+    _distinct_names(living)
+    return living
+
+
+def _distinct_names(leads: Sequence[Lead]) -> None:
+    """A former id leads to one lead, never from the id of a living one: first to where its inquiry is now."""
+    taken = {lead.id for lead in leads}
+    former = [lead.aliases for lead in leads]
+    for lead in leads:
+        lead.aliases = {lead_id(i.id) for i in lead.inquiries} - taken
+        taken |= lead.aliases
+    for lead, ids in zip(leads, former, strict=True):
+        lead.aliases |= ids - taken
+        taken |= ids
+    home = {alias: lead.id for lead in leads for alias in (*lead.aliases, lead.id)}
+    for lead in leads:
+        before = home.get(lead.previous) if lead.previous else None
+        lead.previous = before if before != lead.id else None
 
 
 def _closings(
-    opened: Opened, visits: Sequence[Visit], sales: Sequence[Sale], bookings_after: dict[UUID, list[datetime]]
+    counted: Sequence[Inquiry],
+    visits: Sequence[Visit],
+    sales: Sequence[Sale],
+    bookings_after: dict[UUID, list[datetime]],
 ) -> list[tuple[datetime, int, str, object]]:
     """Moments that win or lose policy leads: hand-over, receipt, a refusal that no booking followed."""
     found: list[tuple[datetime, int, str, object]] = []
@@ -294,12 +338,10 @@ def _closings(
     for sale in sales:
         if sale.inquiry is not None and sale.sold_at is not None:
             found.append((sale.sold_at, 3, str(sale.id), ("won", sale.inquiry, None)))
-    for inquiry in opened.inquiries:
+    for inquiry in counted:
         refused = inquiry.refusal_at
-        if (
-            refused is None
-            or inquiry.arrivals
-            or any(b > refused for b in bookings_after.get(inquiry.id, ()))
+        if refused is None or any(
+            back > refused for back in (*inquiry.arrivals, *bookings_after.get(inquiry.id, ()))
         ):
             continue
         found.append((refused, 3, str(inquiry.id), ("lost", inquiry, inquiry.refusal)))

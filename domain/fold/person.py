@@ -75,7 +75,8 @@ def tell(person: Person, directory: Directory) -> Story:
     for booking in bookings:
         if booking.inquiry is not None:
             booked.setdefault(booking.inquiry.id, []).append(booking.made_at)
-    leads = leads_.build(opened, touches, visits, sales, booked, events, directory)
+    counted = [] if person.mark else [i for i in opened.inquiries if i.contact.excluded is None]
+    leads = leads_.build(opened, counted, touches, visits, sales, booked, events, directory)
     responsible = {i.id: lead.responsible_at(i.opened_at) for lead in leads for i in lead.inquiries}
     for inquiry in opened.inquiries:
         inquiries_.credit(inquiry, directory, responsible.get(inquiry.id))

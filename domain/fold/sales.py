@@ -157,7 +157,9 @@ def link_sales(
         if sale.visit is None and booking is not None:
             sale.visit = booking.visit
         named = opened.named(sale.refs, at)
-        told = (named is not None and named.is_target) or (booking is not None and booking.inquiry is not None)
+        told = (named is not None and named.is_target) or (
+            booking is not None and booking.inquiry is not None
+        )
         if sale.visit is None and not told:
             window = directory.rules_at(at).days("attribution_days")
             came = [v for v in visits if v.arrived_at <= at and at - v.arrived_at <= window]

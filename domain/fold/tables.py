@@ -13,7 +13,7 @@ from domain.fold.calls import Call, Leg
 from domain.fold.contacts import Contact
 from domain.fold.inquiries import Inquiry, talker
 from domain.fold.person import Story
-from domain.identity import lead_id, row_id
+from domain.identity import row_id
 from domain.refs import kind_of, value_of
 from domain.rows import (
     BookingRow,
@@ -287,8 +287,7 @@ def _leads(story: Story, directory: Directory, order: dict[UUID, int], rows: Row
                 ),
             )
         )
-        aliases = lead.aliases | {lead_id(i.id) for i in lead.inquiries}
-        rows["lead_alias"] += [LeadAliasRow(a, lead.id) for a in sorted(aliases - {lead.id})]
+        rows["lead_alias"] += [LeadAliasRow(a, lead.id) for a in sorted(lead.aliases)]
         for stage in lead.stages:
             rows["stage"].append(
                 StageRow(

@@ -10,12 +10,15 @@ from uuid import UUID
 
 from domain.facts.calls import CallAnswered, CallEnded, CallStarted
 from domain.facts.inquiries import (
+    ContactMarked,
     IdentityLinked,
     InquiryCategorised,
+    InquiryReattached,
     InquiryResultSet,
     RefusalRecorded,
     WalkInRegistered,
 )
+from domain.facts.leads import LeadOpened, LeadSplit, LeadStageEntered
 from domain.facts.sales import (
     BookingCancelled,
     BookingMade,
@@ -25,10 +28,10 @@ from domain.facts.sales import (
     SaleLine,
     SaleRecorded,
     SaleRefunded,
+    WorkOrderOpened,
 )
 from domain.facts.sites import ChatStarted
 from tests.domain.story import PHONE, Story, at
-
 
 LINES = (SaleLine(price=Decimal(100)),)
 
@@ -199,3 +202,81 @@ def test_a_receipt_that_names_a_booking_belongs_to_its_inquiry() -> None:
     story.say(BookingMade(booking_id="B", call_id="2", slot=at(days=3)), at(days=2, minutes=5))
     story.say(SaleRecorded(receipt_id="R", booking_id="B", lines=LINES), at(days=3))
     assert [s.inquiry_id for s in story.fold().sales] == [second]
+
+
+def test_a_refusal_after_the_arrival_loses_the_lead() -> None:
+    """The client came, heard the price and left: no booking or arrival followed."""
+    story = Story()
+    needs(story, "1", at())
+    story.say(ClientArrived(phone=PHONE), at(days=1))
+    story.say(RefusalRecorded(phone=PHONE, reason="Цена"), at(days=1, hours=1))
+    assert [le.state for le in story.fold().leads] == ["lost"]
+
+
+def test_the_crms_lead_absorbs_ours_though_its_stage_was_told_first() -> None:
+    """L16: amoCRM tells opening and first stage in one second; clocks and ids decide their order."""
+    for earlier in (0, 1):
+        story = Story()
+        story.call("1", at())
+        story.say(LeadStageEntered(lead_id="7", phone=PHONE, stage="new"), at(minutes=10))
+        story.say(LeadOpened(lead_id="7", phone=PHONE), at(minutes=10, seconds=earlier))
+        (lead,) = story.fold().leads
+        assert (lead.crm_id, lead.inquiries) == ("7", 1)
+
+
+def test_marked_contacts_open_no_leads() -> None:
+    """Spec 2.3, rule 5."""
+    story = Story()
+    story.call("1", at())
+    story.say(ContactMarked(phone=PHONE, mark="spam"), at(days=1))
+    told = story.fold()
+    assert told.leads == []
+    assert [i.lead_id for i in told.inquiries] == [None]
+
+
+def test_a_walk_in_whose_car_was_accepted_at_once_joins_the_open_lead() -> None:
+    """L2, L4: the order of an inquiry itself is no earlier repair."""
+    story = Story()
+    needs(story, "1", at())
+    story.say(WalkInRegistered(walkin_id="W", phone=PHONE), at(days=1))
+    story.say(WorkOrderOpened(order_id="O", phone=PHONE), at(days=1))
+    story.say(InquiryCategorised(phone=PHONE, category="repair"), at(days=1))
+    assert [le.inquiries for le in story.fold().leads] == [2]
+
+
+def test_a_split_opens_the_new_card_by_itself() -> None:
+    """L14, L18: the CRM may never tell the opening of the card that it parted off."""
+    story = Story()
+    story.say(LeadOpened(lead_id="A", phone=PHONE), at(days=-1))
+    story.call("1", at())
+    second = story.call("2", at(hours=1))
+    story.say(LeadSplit(lead_id="A", new_lead_id="B", inquiry_ids=(str(second),)), at(days=1))
+    told = story.fold()
+    (new,) = (le for le in told.leads if le.crm_id == "B")
+    assert told.inquiry(second).lead_id == new.lead_id
+
+
+def test_an_operator_may_reattach_the_latest_inquiry_by_phone() -> None:
+    """L18: a phone alone means the client's latest inquiry."""
+    story = Story()
+    first = story.call("1", at())
+    story.say(LeadOpened(lead_id="A", phone=PHONE), at(days=1))
+    story.say(InquiryReattached(phone=PHONE, to_lead_id="A"), at(days=2))
+    (lead,) = story.fold().leads
+    assert (lead.crm_id, story.fold().inquiry(first).lead_id) == ("A", lead.lead_id)
+
+
+def test_a_former_lead_id_leads_to_one_living_lead() -> None:
+    """Links and exports (spec 2.4): the id of a living lead is nobody's alias; previous leads exist."""
+    story = Story()
+    story.call("1", at())
+    second = story.call("2", at(days=1))
+    for n, card in enumerate("AB"):
+        story.say(LeadOpened(lead_id=card, phone=PHONE), at(days=2, hours=n))
+    story.say(InquiryReattached(call_id="1", to_lead_id="A"), at(days=3))
+    living = {le.lead_id for le in story.fold().leads}
+    aliases = [r[0] for r in story.fold().rows["lead_alias"]]
+    assert not living & set(aliases)
+    story.say(InquiryReattached(inquiry_id=second, to_lead_id="B"), at(days=3, hours=1))
+    aliases = [r[0] for r in story.fold().rows["lead_alias"]]
+    assert len(aliases) == len(set(aliases)) == 2
