@@ -71,7 +71,7 @@ class Renderer:
     ) -> web.Response:
         """One page. ``current`` is the rail's item that it belongs to."""
 
-        def t(key: str, **values: object) -> str:
+        def t(key: str, /, **values: object) -> str:
             return say(key, lang, **values)
 
         def local(path: str) -> str:

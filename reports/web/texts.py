@@ -354,7 +354,7 @@ _RAW: Final[dict[str, tuple[str, str]]] = {
 TEXTS: Final[dict[str, Label]] = {key: Label(*pair) for key, pair in _RAW.items()}
 
 
-def say(key: str, lang: str, **values: object) -> str:
+def say(key: str, lang: str, /, **values: object) -> str:
     """The text in a language, with its values put in. Raises KeyError for a text that does not exist."""
     text = TEXTS[key][lang]
     return text.format(**values) if values else text

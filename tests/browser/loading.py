@@ -22,7 +22,9 @@ class Deliveries:
     """The raw webhooks by the event they came with: stands where the log stands in the product."""
 
     def __init__(self, events: Iterable[Event]) -> None:
-        self.by_event = {e.id: e.evidence for e in events if isinstance(e.evidence, Evidence)}
+        told = list(events)
+        self.by_event = {e.id: e.evidence for e in told if isinstance(e.evidence, Evidence)}
+        self.types = {str(e.id): e.type for e in told}
 
     async def read(self, place: FactPlace) -> Evidence | None:
         return self.by_event.get(place.carrier or place.event_id)

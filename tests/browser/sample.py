@@ -27,6 +27,7 @@ from domain.facts.calls import (
     CallStarted,
     CallTransferred,
     RecordingStored,
+    VoicemailLeft,
 )
 from domain.facts.company import DictionaryChanged, EmployeeChanged, Extension, NumberAssigned, PlanSet
 from domain.facts.inquiries import InquiryCategorised, InquiryResultSet, RefusalRecorded, WalkInRegistered
@@ -37,8 +38,18 @@ from domain.facts.sales import (
     ClientArrived,
     SaleLine,
     SaleRecorded,
+    SaleRefunded,
+    VehicleHandedOver,
+    WorkOrderOpened,
 )
-from domain.facts.sites import ChatAnswered, ChatFinished, ChatMessage, ChatStarted, FormSubmitted
+from domain.facts.sites import (
+    ChatAnswered,
+    ChatFinished,
+    ChatMessage,
+    ChatStarted,
+    FormSubmitted,
+    MessageSent,
+)
 from domain.translate import Said, make_events
 
 ZONE = ZoneInfo("Europe/Moscow")
@@ -177,8 +188,30 @@ class _Client:
             self._crm(
                 came, ClientArrived(visit_id=f"V-{self.key[:6]}", booking_id=booking, by=by, **self.about)
             )
-            if r.random() < 0.93:
-                self._crm(came + timedelta(hours=3), self._receipt(booking))
+            self._visit(came, booking)
+
+    def _visit(self, came: timedelta, booking: str) -> None:
+        """What the arrived car goes through: reminder, work order, receipt, sometimes a refund."""
+        r, by, order = self.r, self.employee[0], f"ЗН-{self.key[:6]}"
+        if r.random() < 0.3:
+            text = "Напоминаем о записи"
+            sent = MessageSent(channel="sms", text=text, by=by, booking_id=booking, **self.about)
+            self._crm(came - timedelta(hours=2), sent)
+        if r.random() < 0.5:
+            opened = WorkOrderOpened(
+                order_id=order, car="LADA Vesta", by=by, booking_id=booking, **self.about
+            )
+            self._crm(came + timedelta(minutes=10), opened)
+            handed = VehicleHandedOver(order_id=order, by=by, booking_id=booking, **self.about)
+            self._crm(came + timedelta(hours=5), handed)
+        if r.random() < 0.93:
+            receipt = self._receipt(booking)
+            self._crm(came + timedelta(hours=3), receipt)
+            if r.random() < 0.08:
+                back = SaleRefunded(
+                    receipt_id=receipt.receipt_id, amount=receipt.lines[0].price, **self.about
+                )
+                self._crm(came + timedelta(hours=20), back)
 
     def _receipt(self, booking: str) -> SaleRecorded:
         r = self.r
@@ -186,7 +219,13 @@ class _Client:
             SaleLine(kind="work", name=n, price=Decimal(p)) for n, p in r.sample(_WORKS, r.randint(1, 2))
         ]
         lines += [
-            SaleLine(kind="part", name=n, price=Decimal(p), cost=Decimal(c), qty=Decimal(r.randint(1, 4)))
+            SaleLine(
+                kind="part",
+                name=n,
+                price=Decimal(p),
+                cost=Decimal(c) if r.random() < 0.9 else None,
+                qty=Decimal(r.randint(1, 4)),
+            )
             for n, p, c in r.sample(_PARTS, r.randint(0, 2))
         ]
         return SaleRecorded(
@@ -234,6 +273,30 @@ class _Client:
         self._sipuni(
             end, CallEnded(started_at=self.at, ended_at=self.at + end, cause="no_answer", **call), "2"
         )
+        if self.r.random() < 0.2:
+            self._sipuni(end, VoicemailLeft(seconds=12, **call), "2")
+        if self.r.random() < 0.6:
+            self._call_back(end + timedelta(minutes=self.r.randint(1, 7)))
+
+    def _call_back(self, after: timedelta) -> None:
+        """Our answered return call; the seconds of its start keep its id apart."""
+        at = self.at + after
+        call: dict[str, Any] = {
+            "call_id": f"{int(at.timestamp())}.{self.key[:4]}", "direction": "out", "client_phone": self.phone,
+            "ext": self.employee[3],
+        }  # fmt: skip
+        self._sipuni(after, CallStarted(**call), "1")
+        self._sipuni(after + timedelta(seconds=9), CallAnswered(leg_id="a", **call), "3")
+        end = timedelta(seconds=70)
+        ended = CallEnded(
+            started_at=at,
+            answered_at=at + timedelta(seconds=9),
+            ended_at=at + end,
+            cause="answered",
+            answered_by="person",
+            **call,
+        )
+        self._sipuni(after + end, ended, "2")
 
     def _site(self) -> None:
         form = FormSubmitted(

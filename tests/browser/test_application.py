@@ -211,6 +211,33 @@ async def test_rows_cards_and_events_are_there_as_json(site: Site, client: Clien
     assert event["evidence"]["method"] in ("GET", "POST")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("lang", ["ru", "en"])
+async def test_every_card_and_event_can_be_shown(site: Site, client: ClientSession, lang: str) -> None:
+    rows: list[dict[str, Any]] = []
+    for name in ({"metric": "inquiries"}, {"notice": "excluded"}):
+        async with client.get(site.url("/api/v1/reports/inquiries/rows", limit="1000", **name)) as answer:
+            rows += (await answer.json())["inquiries"]
+    events: set[str] = set()
+    for row in rows:
+        events.update(row["events"])
+        async with client.get(f"{site.base}/inquiries/{row['inquiry_id']}?lang={lang}") as answer:
+            assert answer.status == 200
+            text = await answer.text()
+            assert row["phone_text"] in text
+        async with client.get(f"{site.base}/api/v1/inquiries/{row['inquiry_id']}") as answer:
+            assert answer.status == 200
+    assert len(rows) > 200
+    kinds: dict[str, str] = {}
+    for ident in sorted(events):
+        kinds.setdefault(site.loaded.deliveries.types[ident], ident)
+    assert len(kinds) > 12
+    for ident in kinds.values():
+        async with client.get(f"{site.base}/events/{ident}?lang={lang}") as answer:
+            assert answer.status == 200
+            assert "sample/1.0" in await answer.text()
+
+
 async def test_health_readiness_and_metrics(site: Site, loaded: Loaded, client: ClientSession) -> None:
     async with client.get(f"{site.base}/healthz") as answer:
         assert (answer.status, await answer.json()) == (200, {"status": "ok"})
