@@ -1,0 +1,90 @@
+"""A TCP proxy that behaves like a network: passes, cuts, delays, or accepts and never answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from types import TracebackType
+from typing import Literal, Self
+
+Mode = Literal["pass", "cut", "slow", "half_open"]
+
+_CHUNK = 65_536
+
+
+class Proxy:
+    """Listens on ``127.0.0.1:port`` in front of a TCP port or a Unix socket. Use as an async context manager.
+
+    Modes: ``pass``; ``cut``: open connections are reset and new ones closed at once; ``slow``: every piece is late by
+    ``latency_s`` each way; ``half_open``: connections, old and new ones, stay open and nothing comes through.
+    """
+
+    def __init__(self, port: int, target: int | str, *, latency_s: float = 0.15) -> None:
+        self.port = port
+        self.latency_s = latency_s
+        self._target = target
+        self._mode: Mode = "pass"
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
+
+    def switch(self, mode: Mode) -> None:
+        """Change the weather. What a half-open connection held back flows on when it passes again."""
+        self._mode = mode
+        if mode == "half_open":
+            self._flowing.clear()
+        else:
+            self._flowing.set()
+        if mode == "cut":
+            for writer in list(self._writers):
+                writer.transport.abort()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._accepted, "127.0.0.1", self.port)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.switch("cut")
+        if self._server is not None:
+            self._server.close()
+
+    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        mine = {writer}
+        self._writers.add(writer)
+        try:
+            if self._mode == "cut":
+                return
+            await self._flowing.wait()
+            there_reader, there = await self._connect()
+            mine.add(there)
+            self._writers.add(there)
+            if self._mode == "cut":
+                return
+            await asyncio.gather(self._pump(reader, there), self._pump(there_reader, writer))
+        except OSError:
+            return  # the other side is gone: so is the connection
+        finally:
+            self._writers -= mine
+            for each in mine:
+                each.transport.abort()
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if isinstance(self._target, int):
+            return await asyncio.open_connection("127.0.0.1", self._target)
+        return await asyncio.open_unix_connection(self._target)
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One direction, until its end; then the whole connection is over."""
+        try:
+            while data := await reader.read(_CHUNK):
+                if self._mode == "slow":
+                    await asyncio.sleep(self.latency_s)
+                await self._flowing.wait()
+                writer.write(data)
+                await writer.drain()
+        finally:
+            with contextlib.suppress(OSError):
+                writer.close()
