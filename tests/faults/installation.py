@@ -115,7 +115,7 @@ class Place:
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=3)) as session,
         ):
             for name in parts:
-                while not await self._answers(session, name):
+                while not await self._answers(session, name):  # noqa: ASYNC110 - another process
                     await asyncio.sleep(0.1)
 
     async def _answers(self, session: aiohttp.ClientSession, name: str) -> bool:

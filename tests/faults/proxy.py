@@ -55,13 +55,13 @@ class Proxy:
         mine = {writer}
         self._writers.add(writer)
         try:
-            if self._mode == "cut":
-                return
             await self._flowing.wait()
+            if self._is("cut"):
+                return
             there_reader, there = await self._connect()
             mine.add(there)
             self._writers.add(there)
-            if self._mode == "cut":
+            if self._is("cut"):
                 return
             await asyncio.gather(self._pump(reader, there), self._pump(there_reader, writer))
         except OSError:
@@ -70,6 +70,9 @@ class Proxy:
             self._writers -= mine
             for each in mine:
                 each.transport.abort()
+
+    def _is(self, mode: Mode) -> bool:
+        return self._mode == mode
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if isinstance(self._target, int):
@@ -80,7 +83,7 @@ class Proxy:
         """One direction, until its end; then the whole connection is over."""
         try:
             while data := await reader.read(_CHUNK):
-                if self._mode == "slow":
+                if self._is("slow"):
                     await asyncio.sleep(self.latency_s)
                 await self._flowing.wait()
                 writer.write(data)

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 from urllib.parse import parse_qs, urlsplit
 
 import psutil
@@ -59,7 +59,7 @@ class Service(ABC):
         async with event_log(self.places[0].settings) as log:
             yield log
 
-    async def __aenter__(self) -> Service:
+    async def __aenter__(self) -> Self:
         try:
             await self.start()
         except BaseException:
