@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import os
+import sys
+from typing import Annotated, Any
 
-import click
 import structlog
 import typer
 
+from leadfold import logs
 from leadfold.cli import common
 from leadfold.cli.common import EXIT_CODES, Exit, err
 
@@ -21,6 +23,9 @@ app = typer.Typer(
     add_completion=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
+
+#: Base of what the command line itself has to say; typer brings a click of its own, under a private name.
+_CLICK_EXCEPTION: Any = typer.BadParameter.__mro__[2]
 
 
 @app.callback()
@@ -45,21 +50,19 @@ def build(arguments: list[str]) -> int:
     except ValueError as error:
         err.print(str(error), style="red", markup=False)
         return Exit.USAGE
+    logs.quiet()
     _register()
     try:
         result = typer.main.get_command(app).main(args=rest, prog_name="leadfold", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as shown:
-        shown.show()
-        return Exit.USAGE
-    except click.UsageError as error:
-        error.show()
-        return Exit.USAGE
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         err.print("stopped", style="yellow")
         return 130
     except BrokenPipeError:
-        return Exit.FAILED
+        return _nobody_reads()
     except Exception as error:  # noqa: BLE001 - the last stop: known errors become a line, others keep their trace
+        if isinstance(error, _CLICK_EXCEPTION):
+            error.show()
+            return Exit.USAGE
         return _told(error)
     return result if isinstance(result, int) else Exit.OK
 
@@ -81,6 +84,12 @@ def _take_config(arguments: list[str]) -> list[str]:
         else:
             rest.append(argument)
     return rest
+
+
+def _nobody_reads() -> int:
+    """Whoever read our output has gone (``| head``): end quietly, also when Python flushes at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return Exit.OK
 
 
 def _told(error: Exception) -> int:
