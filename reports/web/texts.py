@@ -40,6 +40,7 @@ _RAW: Final[dict[str, tuple[str, str]]] = {
     "copied": ("Скопировано", "Copied"),
     "copy": ("Копировать", "Copy"),
     "stamp.at": ("обновлено {at}, отставание {lag}", "updated {at}, {lag} behind"),
+    "stamp.offline": ("нет связи, показано последнее", "no connection, showing the last figures"),
     "stamp.no_lag": ("обновлено {at}, отставание неизвестно", "updated {at}, lag unknown"),
     "stamp.unknown": ("свежесть данных неизвестна", "freshness unknown"),
     "lag.seconds": ("{n} с", "{n} s"),

@@ -1,6 +1,7 @@
 """The report's page in a real browser: every figure is the Report's, and every change is in the address."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from playwright.async_api import Page, expect
@@ -258,3 +259,24 @@ async def test_paper_is_light_and_shows_figures_only(site: Site, browser_pages: 
     await expect(page.locator(".print-foot")).to_contain_text("правила")
     await expect(page.get_by_text("Отбор: Вид обращения: кроме Чат")).to_be_visible()
     assert await page.pdf(prefer_css_page_size=True)
+
+
+async def test_a_page_left_open_follows_the_data(
+    site: Site, browser_pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = await browser_pages.open()
+    await page.clock.install()
+    await page.goto(site.url(open="none"))
+    before = await page.locator(".head .caption").inner_text()
+    monkeypatch.setattr(sample, "NOW", sample.NOW + timedelta(minutes=5))
+    await page.clock.run_for(61_000)
+    await expect(page.locator(".head .caption")).not_to_have_text(before)
+    await expect(page.locator(".head .caption")).to_contain_text("14:37")
+    assert "open=none" in page.url
+    assert len(await table(page)) == 3
+
+    await page.context.set_offline(True)
+    await page.clock.run_for(61_000)
+    await expect(page.locator(".stamp.late")).to_have_text("нет связи, показано последнее")
+    await expect(page.locator(".tile .figure").first).to_be_visible()
+    browser_pages.problems[:] = [p for p in browser_pages.problems if "ERR_INTERNET_DISCONNECTED" not in p]

@@ -7,18 +7,23 @@ const main = () => document.getElementById("main");
 let shown = location.pathname + location.search;
 let latest = 0;
 
-/** Show the page at `address`; `remember` adds it to the history. Any trouble falls back to the browser's own way. */
-export async function go(address, { remember = true } = {}) {
+const REFRESH_MS = 60_000;
+
+/** Show the page at `address`; `remember` adds it to the history. Any trouble falls back to the browser's
+ * own way; a `quiet` call changes nothing on trouble but says that the figures are old. */
+export async function go(address, { remember = true, quiet = false } = {}) {
   const ticket = ++latest;
   const url = new URL(address, location.href);
-  const waiting = setTimeout(() => main().classList.add("skeleton"), 150);
+  const waiting = setTimeout(() => quiet || main().classList.add("skeleton"), 150);
   let text;
   try {
     const answer = await fetch(url, { headers: { Accept: "text/html" } });
     text = await answer.text();
     if (answer.redirected) url.href = answer.url;
+    if (quiet && !answer.ok) throw new Error(String(answer.status));
   } catch {
-    location.assign(url);
+    if (quiet) showOffline();
+    else location.assign(url);
     return;
   } finally {
     clearTimeout(waiting);
@@ -36,8 +41,31 @@ export async function go(address, { remember = true } = {}) {
   const rail = page.querySelector(".rail");
   document.querySelector(".rail").replaceWith(document.adoptNode(rail));
   const focused = document.activeElement?.getAttribute("data-focus");
+  const box = main().querySelector(".table-box");
+  const place = box && [box.scrollLeft, box.scrollTop];
   main().replaceWith(document.adoptNode(fresh));
+  const newBox = quiet && main().querySelector(".table-box");
+  if (newBox && place) [newBox.scrollLeft, newBox.scrollTop] = place;
   if (focused) document.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus();
+}
+
+function showOffline() {
+  const stamp = main().querySelector(".stamp");
+  if (!stamp) return;
+  stamp.classList.add("late");
+  stamp.textContent = stamp.dataset.offline;
+}
+
+/** The report is kept open all day: its figures follow the data, unless the reader is in the middle of something. */
+function refresh() {
+  const busy =
+    document.visibilityState !== "visible" ||
+    main().dataset.page !== "report" ||
+    panelIsOpen() ||
+    document.querySelector("details.menu[open], dialog[open]") ||
+    String(getSelection()) ||
+    main().contains(document.activeElement);
+  if (!busy) go(shown, { remember: false, quiet: true });
 }
 
 function wanted(event, link) {
@@ -71,6 +99,8 @@ export function startNavigation() {
     url.search = new URLSearchParams([...new FormData(form)].filter(([, value]) => value !== "")).toString();
     go(url);
   });
+
+  setInterval(refresh, REFRESH_MS);
 
   // The address of the panel stands over the page it was opened from; Back must find that page again.
   addEventListener("popstate", () => {
