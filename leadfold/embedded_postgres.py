@@ -33,7 +33,9 @@ DATABASE = "leadfold"
 #: After a crash Postgres first replays its journal; while it does it says so, and we wait this long.
 _START_S = 120.0
 _PR_SET_PDEATHSIG = 1
+_LOG_BYTES = 20 * 1024 * 1024
 
+#: What failed statements say may hold personal data: it stays out of the log file.
 #: synchronous_commit: what a power cut takes from the read models is folded again from the log, consistently, because
 #: the position is written in the same transaction.
 _OPTIONS = {
@@ -45,6 +47,10 @@ _OPTIONS = {
     "max_wal_size": "1GB",
     "timezone": "UTC",
     "log_timezone": "UTC",
+    "log_checkpoints": "off",
+    "log_min_error_statement": "panic",
+    "log_parameter_max_length_on_error": "0",
+    "log_error_verbosity": "terse",
 }
 
 
@@ -90,7 +96,7 @@ class EmbeddedPostgres:
         """
         user = self._initialise()
         self._end_leftover()
-        self.log_file.parent.mkdir(parents=True, exist_ok=True)
+        self._begin_log()
         self._spawn(user)
         url = self._wait(time.monotonic() + _START_S)
         if url is None:
@@ -128,6 +134,11 @@ class EmbeddedPostgres:
         # Nobody works on these files any more. The marks name a process id that may be a zombie or a stranger by now.
         for mark in ("postmaster.pid", ".s.PGSQL.5432.lock"):
             (self.folder / mark).unlink(missing_ok=True)
+
+    def _begin_log(self) -> None:
+        self.log_file.parent.mkdir(parents=True, exist_ok=True)
+        if self.log_file.exists() and self.log_file.stat().st_size > _LOG_BYTES:
+            self.log_file.replace(self.log_file.with_suffix(".log.1"))
 
     def _spawn(self, user: str | None) -> None:
         sockets = self._socket_folder(user)

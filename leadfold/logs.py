@@ -115,7 +115,7 @@ def setup(part: str, level: str = "info", *, file: Path | None = None) -> None:
 
 def quiet() -> None:
     """For commands that people read: only warnings and errors, one short line each, on stderr."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr, force=True)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[_Stderr()], force=True)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[
@@ -125,9 +125,27 @@ def quiet() -> None:
             structlog.processors.LogfmtRenderer(key_order=["level", "event"]),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: _Lines(),
         cache_logger_on_first_use=False,
     )
+
+
+class _Lines:
+    """Prints each line to whatever stderr is then."""
+
+    def _print(self, line: str) -> None:
+        sys.stderr.write(f"{line}\n")
+
+    debug = info = warning = error = critical = exception = msg = log = _print
+
+
+class _Stderr(logging.StreamHandler[Any]):
+    """Writes to whatever stderr is then."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One record."""
+        self.stream = sys.stderr
+        super().emit(record)
 
 
 def drop_sensitive(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -55,6 +55,7 @@ class Supervisor:
         self._environment = environment
         self._logs = logs
         self._stopping = asyncio.Event()
+        self._settled = False
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -62,11 +63,15 @@ class Supervisor:
         """The parts, in the order of their start."""
         return self._children
 
+    def settled(self) -> None:
+        """Everything was ready once: from now on a refusal is tried again too, so a slip in the settings ends nothing."""
+        self._settled = True
+
     async def run(self) -> None:
         """Keep the children alive. Ends when `stop` was called.
 
         Raises:
-            GaveUp: a part refused to start; the others still run, `stop` is due.
+            GaveUp: a part refused to start at all; the others still run, `stop` is due.
         """
         self._tasks = [asyncio.create_task(self._keep(child), name=child.name) for child in self._children]
         try:
@@ -85,7 +90,7 @@ class Supervisor:
             if self._stopping.is_set():
                 return
             log.error("supervisor.died", child=child.name, code=code, restarts=child.restarts)
-            if code in HOPELESS:
+            if code in HOPELESS and not self._settled:
                 raise GaveUp(child.name, code)
             if time.monotonic() - started > _SETTLED_S:
                 pause_s = _FIRST_PAUSE_S

@@ -51,7 +51,7 @@ def build(arguments: list[str]) -> int:
         err.print(str(error), style="red", markup=False)
         return Exit.USAGE
     logs.quiet()
-    _register()
+    register()
     try:
         result = typer.main.get_command(app).main(args=rest, prog_name="leadfold", standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):
@@ -99,13 +99,21 @@ def _told(error: Exception) -> int:
     from leadfold.embedded_postgres import PostgresFailed
     from leadfold.lock import AlreadyRunning
     from leadfold.wiring import NotRunning
+    from projector.errors import DatabaseRefused, ProjectorError
 
     match error:
-        case LogRefused() | AlreadyRunning():
+        case LogRefused() | AlreadyRunning() | DatabaseRefused():
             code = Exit.REFUSED
         case NotRunning():
             code = Exit.NOT_YET
-        case LogUnavailable() | LogError() | PostgresFailed() | psycopg.OperationalError() | OSError():
+        case (
+            LogUnavailable()
+            | LogError()
+            | PostgresFailed()
+            | ProjectorError()
+            | psycopg.OperationalError()
+            | OSError()
+        ):
             code = Exit.FAILED
         case _:
             structlog.get_logger(__name__).exception("cli.failed")
@@ -114,7 +122,7 @@ def _told(error: Exception) -> int:
     return code
 
 
-def _register() -> None:
+def register() -> None:
     """Import and add the commands, once."""
     if app.registered_commands:
         return

@@ -82,7 +82,7 @@ async def _run(current: Config, quiet: bool) -> int:
     ]
     if server is not None:
         tasks.append(asyncio.create_task(_keep_postgres(server, stop), name="postgres"))
-    told = asyncio.create_task(_tell(current, started, quiet))
+    told = asyncio.create_task(_tell(current, supervisor, started, quiet))
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         return _code(tasks)
@@ -128,7 +128,7 @@ async def _keep_postgres(server: EmbeddedPostgres, stop: asyncio.Event) -> None:
             pause_s = min(pause_s * 2, 15.0)
 
 
-async def _tell(current: Config, started: float, quiet: bool) -> None:
+async def _tell(current: Config, supervisor: Supervisor, started: float, quiet: bool) -> None:
     """Print the addresses once everything answers."""
     import aiohttp
 
@@ -141,13 +141,14 @@ async def _tell(current: Config, started: float, quiet: bool) -> None:
                 if name not in found and part is not None and await _answers(session, part):
                     found[name] = part
             await asyncio.sleep(0.05)
-    if quiet:
-        return
     missing = [name for name in _PARTS if name not in found]
     if missing:
         err.print(
             f"not ready after {_READY_S:g} s: {', '.join(missing)}; see {current.settings.data_dir / 'logs'}"
         )
+        return
+    supervisor.settled()
+    if quiet:
         return
     out.print(f"[green]Leadfold runs[/] (ready in {time.time() - started:.1f} s), Ctrl-C ends it.")
     out.print(f"  webhooks  {found['ingest'].url}", markup=False)
