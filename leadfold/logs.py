@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from collections.abc import MutableMapping
 from logging.handlers import RotatingFileHandler
@@ -12,6 +13,8 @@ from typing import Any, Final
 
 import orjson
 import structlog
+from structlog.tracebacks import ExceptionDictTransformer
+from structlog.typing import EventDict
 
 #: Names under which personal data or secrets could slip into a line; whatever comes under them is dropped.
 SENSITIVE: Final = frozenset(
@@ -57,6 +60,22 @@ _FILES: Final = 5
 LOG_FILE: Final = "LEADFOLD_LOG_FILE"
 
 
+_exceptions = structlog.processors.ExceptionRenderer(
+    # local variables hold deliveries and rows: never in a log
+    ExceptionDictTransformer(show_locals=False, max_frames=30)
+)
+_QUOTED = re.compile(r"(?s)(input_value=|DETAIL:|CONTEXT:).*")
+_PERSONAL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.]+|\+?\d[\d ()-]{6,}\d")
+
+
+def _scrub_exceptions(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Cut what libraries quote of their input from the texts of exceptions, and mask phones and e-mails."""
+    for raised in event.get("exception") or ():
+        if isinstance(raised, dict) and isinstance(raised.get("exc_value"), str):
+            raised["exc_value"] = _PERSONAL.sub("***", _QUOTED.sub("", raised["exc_value"]))
+    return event
+
+
 def setup(part: str, level: str = "info", *, file: Path | None = None) -> None:
     """Send structlog and the standard library's logging to stderr as JSON lines, and to ``file`` if given.
 
@@ -74,7 +93,8 @@ def setup(part: str, level: str = "info", *, file: Path | None = None) -> None:
         foreign_pre_chain=shared,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.dict_tracebacks,
+            _exceptions,
+            _scrub_exceptions,
             structlog.processors.JSONRenderer(serializer=_json),
         ],
     )

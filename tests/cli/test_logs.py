@@ -20,7 +20,8 @@ log.info("ingest.accepted", event_ids=["e1"], phone="+79031234567", delivery={"b
 logging.getLogger("aiohttp.server").warning("plain %s", "warning")
 log.debug("not.shown")
 try:
-    raise ValueError("boom")
+    delivery = {"from": "Пётр 8 903 123-45-67"}
+    raise ValueError("boom +7 (903) 123-45-67 petr@example.ru; input_value='Пётр'")
 except ValueError:
     log.exception("failed")
 """
@@ -42,6 +43,10 @@ def test_lines_are_json_and_drop_what_is_personal() -> None:
     assert "7903" not in text
     assert "secret" not in text
     assert "ValueError" in json.dumps(found[2])
+    assert "boom" in json.dumps(found[2])
+    for personal in ("903", "Пётр", "petr@"):
+        assert personal not in text
+        assert personal not in json.dumps(found, ensure_ascii=False)
 
 
 def test_with_a_file_stderr_gets_warnings_only(tmp_path: Path) -> None:
