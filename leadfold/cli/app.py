@@ -28,16 +28,19 @@ app = typer.Typer(
 _CLICK_EXCEPTION: Any = typer.BadParameter.__mro__[2]
 
 
+Config = Annotated[
+    str | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="The settings file, before or after the command. Otherwise LEADFOLD_CONFIG, otherwise ./leadfold.toml.",
+    ),
+]
+
+
 @app.callback()
 def _options(
-    config: Annotated[
-        str | None,
-        typer.Option(
-            "--config",
-            metavar="FILE",
-            help="The settings file; also allowed after the command. Otherwise LEADFOLD_CONFIG, otherwise ./leadfold.toml.",
-        ),
-    ] = None,
+    config: Config = None,
 ) -> None:
     """Say which settings are meant; `build` has taken the option before typer sees it."""
     del config
@@ -51,9 +54,8 @@ def build(arguments: list[str]) -> int:
         err.print(str(error), style="red", markup=False)
         return Exit.USAGE
     logs.quiet()
-    register()
     try:
-        result = typer.main.get_command(app).main(args=rest, prog_name="leadfold", standalone_mode=False)
+        result = command().main(args=rest, prog_name="leadfold", standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):
         err.print("stopped", style="yellow")
         return 130
@@ -120,6 +122,34 @@ def _told(error: Exception) -> int:
             code = Exit.FAILED
     err.print(f"{error}", style="red", markup=False)
     return code
+
+
+def command() -> Any:
+    """The command line as a whole; ``--config`` stands in the help of every command."""
+    register()
+    whole = typer.main.get_command(app)
+    _show_config(whole)
+    return whole
+
+
+def _show_config(group: Any) -> None:
+    for each in group.commands.values():
+        each.params.append(_config_option())
+        if hasattr(each, "commands"):
+            _show_config(each)
+
+
+def _config_option() -> Any:
+    """The option ``--config`` for a help text, made by typer for a command that is nobody's."""
+    nobody = typer.Typer(add_completion=False)
+
+    @nobody.command()
+    def _(config: Config = None) -> None:
+        del config
+
+    option = typer.main.get_command(nobody).params[0]
+    option.expose_value = False
+    return option
 
 
 def register() -> None:
