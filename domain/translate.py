@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 from uuid import UUID
 
 from domain.event import Event, Evidence, EvidencePointer, TimeBasis
 from domain.facts.base import Fact
 from domain.facts.sites import ChatFact
 from domain.identity import event_id
-from domain.refs import Strength, ref, strength
+from domain.refs import KINDS, Strength, kind_of, ref, strength
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +29,21 @@ class Said:
     subject: str | None = None
 
 
+_ORDER: Final = (Strength.STRONG, Strength.MEDIUM, Strength.ENTITY, Strength.WEAK)
+_PLACE: Final = {kind: _ORDER.index(strength(kind)) for kind in KINDS}
+
+
+def _strongest_first(a_ref: str) -> tuple[int, str]:
+    return _PLACE.get(kind_of(a_ref), _ORDER.index(Strength.WEAK)), a_ref
+
+
 def partition_key(refs: tuple[str, ...], fallback: str, secret: bytes) -> str:
     """Keyed hash of the strongest ref (design §3): no personal data in Kafka keys.
 
     ``fallback`` serves facts without refs. 32 hex digits.
     """
-    order = (Strength.STRONG, Strength.MEDIUM, Strength.ENTITY, Strength.WEAK)
-    best = min(refs, key=lambda r: (order.index(strength(r)), r), default=fallback)
-    return hmac.new(secret, best.encode(), hashlib.sha256).hexdigest()[:32]
+    best = min(refs, key=_strongest_first, default=fallback)
+    return hmac.digest(secret, best.encode(), "sha256")[:16].hex()
 
 
 def make_events(
@@ -54,6 +61,7 @@ def make_events(
     """
     events: list[Event] = []
     first: UUID | None = None
+    received = received.astimezone(UTC)
     for one in said:
         ident = event_id(source, one.fact.TYPE, *one.native)
         refs = tuple(dict.fromkeys(one.fact.refs(source)))
@@ -71,8 +79,8 @@ def make_events(
                 type=one.fact.TYPE,
                 version=one.fact.VERSION,
                 source=source,
-                time=(one.time or received).astimezone(UTC),
-                received=received.astimezone(UTC),
+                time=one.time.astimezone(UTC) if one.time else received,
+                received=received,
                 revision=revision,
                 subject=one.subject,
                 partitionkey=partition_key(refs, f"{source}/{one.fact.TYPE}", key_secret),

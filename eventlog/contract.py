@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from types import TracebackType
 from typing import Literal, NamedTuple, Self
 
@@ -257,10 +258,7 @@ class EventLog(ABC):
 
 def record_bytes(record: Record) -> int:
     """Size of key, value and headers in bytes, the measure of `MAX_RECORD_BYTES`."""
-    size = len(record.key) + len(record.value)
-    for name, value in record.headers:
-        size += len(name) + len(value)
-    return size
+    return len(record.key) + len(record.value) + sum(map(len, chain.from_iterable(record.headers)))
 
 
 def check_records(records: Sequence[Record], limit: int) -> list[int]:

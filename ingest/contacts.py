@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 from domain.phones import normalise
@@ -120,6 +121,7 @@ class Filled:
         return bool(self.phone_raw or self.email)
 
 
+@lru_cache(maxsize=4096)
 def role_of(name: str) -> str | None:
     """The role of a field by its name, in any case, with a Tilda suffix (``Phone_2``) or without."""
     plain = name.strip().strip(":*").strip().casefold()

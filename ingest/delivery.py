@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 from typing import Any, Literal
 
 from ingest.decoding import Fields, Pairs, charset_of, nest, parse_json, parse_pairs
+from ingest.lazy import once
 from ingest.limits import DEFAULT_LIMITS, Limits, Unreadable
 from ingest.multipart import parse_multipart
 from ingest.sources import SourceConfig
@@ -38,27 +38,27 @@ class Delivery:
         """A header by its lower-case name, empty when absent."""
         return self.headers.get(name, "")
 
-    @cached_property
+    @once
     def content_type(self) -> str:
         """Media type in lower case without parameters."""
         return self.header("content-type").partition(";")[0].strip().lower()
 
-    @cached_property
+    @once
     def charset(self) -> str | None:
         """Charset named by the header, by Python's name."""
         return charset_of(self.header("content-type"))
 
-    @cached_property
+    @once
     def query_pairs(self) -> Pairs:
         """Query parameters in order, decoded."""
         return parse_pairs(self.query, None, self.limits) if self.query else []
 
-    @cached_property
+    @once
     def query_fields(self) -> Fields:
         """Query parameters as nested values."""
         return nest(self.query_pairs, self.limits)
 
-    @cached_property
+    @once
     def _decoded(self) -> tuple[BodyKind, Any]:
         body = self.body
         start = body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
@@ -93,7 +93,7 @@ class Delivery:
         """The body: a nested value (JSON, form), a text, or an empty dict."""
         return self._decoded[1]
 
-    @cached_property
+    @once
     def fields(self) -> Fields:
         """Query and body as one set of fields; the body goes before the query.
 

@@ -24,20 +24,23 @@ _LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
 _NOTHING: Final = frozenset(
     {"null", "none", "undefined", "(not set)", "(none)", "<не указано>", "<не заполнено>", "nan"}
 )
+_LONGEST_NOTHING: Final = max(map(len, _NOTHING))
 
 
 def text(value: Any, limit: int = NAME) -> str | None:
     """A scalar as a clean text of at most ``limit`` characters; None for nothing, empty markers and containers."""
-    if value is None or isinstance(value, dict | list):
+    if type(value) is not str:
+        if value is None or isinstance(value, dict | list):
+            return None
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        value = str(value)
+    out: str = value.strip()
+    if not out or (len(out) <= _LONGEST_NOTHING and out.casefold() in _NOTHING):
         return None
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    out = str(value).strip()
-    if not out or out.casefold() in _NOTHING:
-        return None
-    return out[:limit].rstrip()
+    return out if len(out) <= limit else out[:limit].rstrip()
 
 
 def key(value: Any) -> str | None:

@@ -17,6 +17,9 @@ from ingest.sources import SourceConfig
 
 STARS: Final = "***"
 
+#: Longer headers are looked through every time anew: nobody fills our memory with them.
+_REMEMBERED: Final = 200
+
 _NAMES: Final = (
     "token",
     "access_token",
@@ -40,6 +43,10 @@ _FORM: Final = re.compile(rb"(?i)((?:^|&)(?:" + "|".join(map(re.escape, _NAMES))
 _JSON: Final = re.compile(
     rb'(?i)("(?:' + "|".join(map(re.escape, _NAMES)).encode() + rb')"\s*:\s*")(?:[^"\\]|\\.)+(?=")'
 )
+#: Every name above holds one of these: where none stands, no pattern need be tried.
+_HINTS: Final = ("token", "secret", "key", "passw", "auth")
+_HINTS_IN_QUERY: Final = (*_HINTS, "sign", "hash")
+_HINTS_IN_BODY: Final = tuple(hint.encode() for hint in _HINTS)
 
 #: Headers that tell something about a delivery. Those of the second kind are secrets: that they were there is kept.
 _KEPT: Final = (
@@ -61,6 +68,7 @@ _SECRET: Final = (
 )
 
 
+@lru_cache(maxsize=4096)
 def is_secret_name(name: str) -> bool:
     """Whether a field of this name is meant for a secret."""
     return _NAME.fullmatch(name.strip()) is not None
@@ -96,28 +104,43 @@ def _hide_text(text: str, secrets: tuple[str, ...]) -> str:
     return _hide(text.encode("utf-8", "replace"), secrets).decode("utf-8", "replace")
 
 
+#: For what all deliveries of a source have in common: its path, the sender's name, the content type.
+_hide_again = lru_cache(maxsize=1024)(_hide_text)
+
+
 def path(raw: str, source: SourceConfig) -> str:
     """``/in/main/<secret>`` → ``/in/main/***``."""
     parts = raw.split("/")
     if len(parts) > 3 and parts[1] == "in":
         parts[3:] = [STARS]
-    return _hide_text("/".join(parts), source.secrets())
+    return _hide_again("/".join(parts), source.secrets())
 
 
 def query(raw: str, source: SourceConfig) -> str:
     """The query without secrets."""
     if not raw:
         return raw
-    return _hide_text(_QUERY.sub(rf"\1{STARS}", _own_name(raw, source, "query")), source.secrets())
+    raw = _own_name(raw, source, "query")
+    lowered = raw.casefold()
+    if any(hint in lowered for hint in _HINTS_IN_QUERY):
+        raw = _QUERY.sub(rf"\1{STARS}", raw)
+    return _hide_text(raw, source.secrets())
 
 
 def headers(raw: Mapping[str, str], source: SourceConfig) -> tuple[tuple[str, str], ...]:
     """The headers that matter, secrets replaced."""
     secrets = source.secrets()
-    kept = [(n, _hide_text(raw[n], secrets)) for n in _KEPT if raw.get(n)]
-    own = source.options.get("key_name", "").lower() if source.options.get("key_in") == "header" else ""
-    hidden = [n for n in (*_SECRET, own) if n and n in raw]
-    return (*kept, *((n, STARS) for n in dict.fromkeys(hidden)))
+    kept = [
+        (n, _hide_again(value, secrets) if len(value) <= _REMEMBERED else _hide_text(value, secrets))
+        for n in _KEPT
+        if (value := raw.get(n))
+    ]
+    hidden = [n for n in _SECRET if n in raw]
+    if source.options.get("key_in") == "header":
+        own = source.options.get("key_name", "").lower()
+        if own and own in raw and own not in hidden:
+            hidden.append(own)
+    return (*kept, *((n, STARS) for n in hidden))
 
 
 def body(raw: bytes, source: SourceConfig) -> bytes:
@@ -129,9 +152,12 @@ def body(raw: bytes, source: SourceConfig) -> bytes:
         raw = re.sub(rb"((?:^|&)" + field + rb"=)[^&]*", rb"\1***", raw)
         raw = re.sub(rb'("' + field + rb'"\s*:\s*")(?:[^"\\]|\\.)*(?=")', rb"\1***", raw)
     if raw[:1] in (b"{", b"[") or b'":' in raw or b'" :' in raw:
-        raw = _JSON.sub(rb"\1***", raw)
+        pattern = _JSON
     else:
-        raw = _FORM.sub(rb"\1***", raw)
+        pattern = _FORM
+    lowered = raw.lower()
+    if any(hint in lowered for hint in _HINTS_IN_BODY):
+        raw = pattern.sub(rb"\1***", raw)
     return _hide(raw, source.secrets())
 
 

@@ -37,11 +37,15 @@ class SourceConfig:
     channel: str | None = None
     region: str = "RU"
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    #: The CloudEvents source: ``/sipuni/main``.
+    path: str = field(init=False, compare=False)
+    _secrets: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
-    @property
-    def path(self) -> str:
-        """The CloudEvents source: ``/sipuni/main``."""
-        return f"/{self.provider}/{self.name}"
+    def __post_init__(self) -> None:
+        """What every delivery asks for is made once."""
+        object.__setattr__(self, "path", f"/{self.provider}/{self.name}")
+        values = (self.secret, self.options.get("key_value", ""), self.options.get("signing_secret", ""))
+        object.__setattr__(self, "_secrets", tuple(v for v in values if v))
 
     @property
     def zone(self) -> ZoneInfo:
@@ -65,8 +69,7 @@ class SourceConfig:
 
     def secrets(self) -> tuple[str, ...]:
         """Everything that must never be seen in evidence, logs or answers."""
-        values = (self.secret, self.options.get("key_value", ""), self.options.get("signing_secret", ""))
-        return tuple(v for v in values if v)
+        return self._secrets
 
     def problems(self, providers: Iterable[str]) -> list[str]:
         """What is wrong with this configuration, in words for the operator; empty when it may be used."""

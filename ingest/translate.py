@@ -6,14 +6,13 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
-from uuid import uuid5
 
 import structlog
 from pydantic import ValidationError
 
 from domain.event import Event, Evidence
 from domain.facts.company import DeliveryUnreadable
-from domain.identity import NAMESPACE
+from domain.identity import name_id
 from domain.translate import Said, make_events
 from eventlog.contract import MAX_RECORD_BYTES, Record, record_bytes
 from eventlog.sealing import seal
@@ -172,7 +171,7 @@ def evidence_of(delivery: Delivery, adapter: Adapter) -> Evidence:
     stamp = f"{source.path} {delivery.received.isoformat()} {delivery.method} {query} "
     digest = hashlib.sha256(stamp.encode("utf-8", "replace") + body).hexdigest()
     return Evidence(
-        delivery_id=uuid5(NAMESPACE, f"delivery {digest}"),
+        delivery_id=name_id(f"delivery {digest}"),
         method=delivery.method,
         path=clean_text(path),
         query=clean_text(query),

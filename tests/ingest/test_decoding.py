@@ -3,7 +3,7 @@
 import gzip
 import zlib
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 import pytest
 from hypothesis import given
@@ -183,3 +183,18 @@ def test_any_delivery_decodes_or_is_unreadable(body: bytes, content_type: Any, q
 def test_pairs_are_those_of_the_standard_library(text: str) -> None:
     standard = parse_qsl(text, keep_blank_values=True, errors="replace")
     assert parse_pairs(text, None, L) == [(clean_text(k), clean_text(v)) for k, v in standard]
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["%D0%9F", "%d0", "%", "%2", "%zz", "%26", "%3D", "%00", "%ED%A0%80", "+", "&", "=", "a", "п"]
+        )
+    ).map("".join)
+)
+def test_decoding_at_once_is_decoding_one_by_one(text: str) -> None:
+    one_by_one = [
+        (clean_text(unquote(name.replace("+", " "))), clean_text(unquote(value.replace("+", " "))))
+        for name, _, value in (part.partition("=") for part in text.split("&") if part)
+    ]
+    assert parse_pairs(text, "utf-8", L) == one_by_one
