@@ -69,7 +69,9 @@ async def rebuilt_under_a_reader(kafka: KafkaService, expected: Seen) -> None:
     place = kafka.places[0]
     before = (await place.json("status"))["projection"]["live"]["schema"]
     compared = await place.json("rebuild", "--compare", "--no-switch")
-    assert [d["table"] for d in compared["differences"] if d["only_here"] or d["only_there"] or d["different"]] == []
+    assert [
+        d["table"] for d in compared["differences"] if d["only_here"] or d["only_there"] or d["different"]
+    ] == []
     async with reading(place) as answers:
         assert (await place.json("rebuild"))["switched"]
     assert set(answers) == {200}

@@ -19,7 +19,9 @@ class Record:
 
     statuses: Counter[int] = field(default_factory=Counter)
     slowest_s: float = 0.0
-    slow: list[tuple[float, int, str]] = field(default_factory=list)  # seconds, status, kind: over `patience_s`
+    slow: list[tuple[float, int, str]] = field(
+        default_factory=list
+    )  # seconds, status, kind: over `patience_s`
     without_retry_after: int = 0
     accepted: set[datetime] = field(default_factory=set)
     refused: list[Answer] = field(default_factory=list)

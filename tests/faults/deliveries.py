@@ -30,7 +30,9 @@ def handover(days: int = 10) -> date:
     return handover_day(UNTIL, days)
 
 
-def storm(sent: Sequence[Sent], seed: int, receivers: int, *, window: int = 300) -> Iterator[tuple[int, Sent]]:
+def storm(
+    sent: Sequence[Sent], seed: int, receivers: int, *, window: int = 300
+) -> Iterator[tuple[int, Sent]]:
     """Each delivery one to three times, at most ``window`` places from where it belongs; (receiver, delivery)."""
     rng = random.Random(seed)
     places = [

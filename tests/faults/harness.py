@@ -60,7 +60,8 @@ async def ride(
     began = time.monotonic()
     async with AsyncExitStack() as stack:
         posters = [
-            await stack.enter_async_context(RememberingPoster(place.targets(), record)) for place in service.places
+            await stack.enter_async_context(RememberingPoster(place.targets(), record))
+            for place in service.places
         ]
         sampling = asyncio.create_task(_sample(service, memory, began, record, say))
         breaking = asyncio.create_task(_break(service, faults, began, say))
@@ -147,9 +148,11 @@ def broken_promises(outcome: Outcome, expected: Seen, sent: Sequence[Sent]) -> l
         for table, (only_quiet, only_storm) in looking.differences(expected.rows, outcome.seen.rows).items():
             found.append(f"table {table}: quiet {only_quiet}, storm {only_storm}")
         if expected.report != outcome.seen.report:
-            found.append("the report differs")
+            found.append(f"the report differs: {looking.paths(expected.report, outcome.seen.report)[:5]}")
     if record.slow:
-        found.append(f"{len(record.slow)} requests took longer than {record.patience_s:g} s: {record.slow[:5]}")
+        found.append(
+            f"{len(record.slow)} requests took longer than {record.patience_s:g} s: {record.slow[:5]}"
+        )
     if record.statuses[503]:
         found.append(f"{record.statuses[503]} times 503 although spool and log could take it")
     strange = set(record.statuses) - {0, 200, 201, 202, 204, 503}

@@ -68,7 +68,9 @@ def tables(url: str) -> Rows:
     with psycopg.connect(url) as conn:
         schema = live_schema(conn)
         found = {
-            table: _texts(conn, f"select (to_jsonb(t) - 'group_id' - 'row_hash')::text from {schema}.\"{table}\" t")
+            table: _texts(
+                conn, f"select (to_jsonb(t) - 'group_id' - 'row_hash')::text from {schema}.\"{table}\" t"
+            )
             for table in TABLES
         }
         found["fact"] = _texts(conn, _FACT.format(schema=schema))
@@ -98,6 +100,18 @@ def differences(expected: Rows, got: Rows) -> dict[str, tuple[list[str], list[st
 def timeless(report: dict[str, Any]) -> dict[str, Any]:
     """A report without its clocks."""
     return {name: value for name, value in report.items() if name not in ("as_of", "lag_s")}
+
+
+def paths(here: Any, there: Any, at: str = "") -> list[str]:
+    """Where two JSON values differ: path, one value, the other."""
+    if isinstance(here, dict) and isinstance(there, dict):
+        names = sorted(here.keys() | there.keys())
+        return [p for n in names for p in paths(here.get(n), there.get(n), f"{at}.{n}")]
+    if isinstance(here, list) and isinstance(there, list) and len(here) == len(there):
+        return [
+            p for n, (a, b) in enumerate(zip(here, there, strict=True)) for p in paths(a, b, f"{at}[{n}]")
+        ]
+    return [] if here == there else [f"{at}: {here!r} / {there!r}"]
 
 
 def green(status: dict[str, Any]) -> list[str]:

@@ -35,6 +35,8 @@ def plan(seed: int, kinds: Sequence[str], *, seconds: float, every_s: float) -> 
             deck = rng.sample(list(kinds), len(kinds))
         kind = deck.pop()
         low, high = _LASTING.get(kind.split()[0], _USUAL)
-        faults.append(Fault(at_s, kind, rng.uniform(low, min(high, seconds / 8))if seconds / 8 > low else low))
+        faults.append(
+            Fault(at_s, kind, rng.uniform(low, min(high, seconds / 8)) if seconds / 8 > low else low)
+        )
         at_s += rng.uniform(0.5, 1.5) * every_s
     return faults

@@ -26,7 +26,9 @@ async def look(service: Service) -> Seen:
     """Look at a service in which everything accepted is visible."""
     async with service.log() as log:
         on_log = await looking.logged(log)
-    return Seen(on_log, looking.tables(service.database_url), looking.timeless(await service.places[0].report()))
+    return Seen(
+        on_log, looking.tables(service.database_url), looking.timeless(await service.places[0].report())
+    )
 
 
 async def quiet_run(folder: Path, sent: Sequence[Sent], *, days: int = 10) -> Seen:

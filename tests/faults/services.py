@@ -74,7 +74,9 @@ class Service(ABC):
 class EmbeddedService(Service):
     """``leadfold run``: one process tree that mends itself; only the whole tree is started again by us."""
 
-    def __init__(self, folder: Path, *, days: int = 10, changes: dict[str, dict[str, Any]] | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, days: int = 10, changes: dict[str, dict[str, Any]] | None = None
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         config = install(folder, changes, days=days)
         self.places = [Place(config, folder / "data", port())]
@@ -150,7 +152,12 @@ class KafkaService(Service):
     PARTITIONS: ClassVar = 6
 
     def __init__(
-        self, folder: Path, *, days: int = 10, partitions: int = PARTITIONS, changes: dict[str, dict[str, Any]] | None = None
+        self,
+        folder: Path,
+        *,
+        days: int = 10,
+        partitions: int = PARTITIONS,
+        changes: dict[str, dict[str, Any]] | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         seen, real, controller, self._database_port = port(), port(), port(), port()
@@ -170,7 +177,11 @@ class KafkaService(Service):
         self._parts = {
             f"{part} {number}": Running(place, *arguments, name=f"{part}-{number}")
             for number, place in enumerate(self.places, 1)
-            for part, arguments in (("ingest", ("ingest",)), ("projector", ("project",)), ("report", ("report", "serve")))
+            for part, arguments in (
+                ("ingest", ("ingest",)),
+                ("projector", ("project",)),
+                ("report", ("report", "serve")),
+            )
         }
         self._locks = {name: asyncio.Lock() for name in (*self._parts, "broker", "postgres")}
         self._stack = AsyncExitStack()
@@ -325,4 +336,3 @@ def _signal(pid: int | None, number: signal.Signals) -> None:
     with suppress(psutil.NoSuchProcess):
         if pid is not None:
             psutil.Process(pid).send_signal(number)
-
