@@ -98,6 +98,7 @@ lint: .venv/.dev ## Style, types, import rules, freshness of generated files and
 	$(BIN)/python -m leadfold.schemas --check
 	$(BIN)/python -m deploy.checks.lock
 	$(BIN)/python -m deploy.checks.licences --check
+	$(BIN)/python -m deploy.checks.docs --check
 
 # --- locks ------------------------------------------------------------------------------------------------------
 
@@ -118,6 +119,10 @@ LOCK_FLAGS = --quiet --universal --python-version 3.11 --generate-hashes --no-bu
 .PHONY: licences
 licences: .venv/.dev ## Write docs/licences.md anew from the installed packages
 	$(BIN)/python -m deploy.checks.licences
+
+.PHONY: docs
+docs: .venv/.dev ## Write the generated tables of docs/ anew from the code
+	$(BIN)/python -m deploy.checks.docs
 
 .PHONY: clean
 clean: ## Remove everything that make made; data under var/ stays (DATA=1 removes it too)
