@@ -85,6 +85,15 @@ test: .venv/.dev build/.test-tools build/kafka/.jars ## All tests, on a real Kaf
 test-fast: .venv/.dev ## Unit tests only: no Kafka, no browser, nothing slow
 	$(BIN)/python -m pytest -m "not slow and not kafka and not browser" $(ARGS)
 
+# How long, from which seed, and on which engine `make soak` runs.
+MINUTES ?= 10
+SEED ?= 1
+ENGINE ?= kafka
+
+.PHONY: soak
+soak: .venv/.dev build/kafka/.jars ## A long storm of faults under load (MINUTES=10 SEED=1 ENGINE=kafka|embedded)
+	$(BIN)/python -m tests.faults --minutes $(MINUTES) --seed $(SEED) --engine $(ENGINE) $(ARGS)
+
 .PHONY: bench
 bench: .venv/.dev build/kafka/.jars ## Ratios measured side by side on this machine
 	$(BIN)/python -m tests.bench $(ARGS)
