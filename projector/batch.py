@@ -158,7 +158,9 @@ class Applier:
         if batch.steps:
             await advance(conn, build_id, batch.steps)
         build = await read_build(conn, build_id)
-        written = [_letter(item, item.content) for item in batch.items if isinstance(item.content, Undecodable)]
+        written = [
+            _letter(item, item.content) for item in batch.items if isinstance(item.content, Undecodable)
+        ]
         arrivals = [item.content for item in batch.items if isinstance(item.content, Arrival)]
         sifted = await facts.sift(conn, build.schema, arrivals)
         outcome = Outcome(len(batch.items), len(sifted.new), len(sifted.superseding))
@@ -330,9 +332,7 @@ def _by_group(sifted: Sifted, group_of: Mapping[UUID, int]) -> dict[int, list[Ar
 
 
 def _dead(batch: Batch, dead: Container[UUID]) -> list[bool]:
-    return [
-        isinstance(item.content, Undecodable) or item.content.event.id in dead for item in batch.items
-    ]
+    return [isinstance(item.content, Undecodable) or item.content.event.id in dead for item in batch.items]
 
 
 def _event_id(item: Item) -> str | None:

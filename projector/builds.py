@@ -4,8 +4,6 @@ Filling stores all facts first, in large batches, and folds each group once at t
 came in meanwhile. The live build and its projectors are not touched until the switch.
 """
 
-
-
 from __future__ import annotations
 
 import asyncio
@@ -73,7 +71,13 @@ async def rebuild(
     """
     for_comparison = rules is not None or known_before is not None
     build = await fill(
-        event_log, settings, progress=progress, workers=workers, purpose=purpose, rules=rules, known_before=known_before
+        event_log,
+        settings,
+        progress=progress,
+        workers=workers,
+        purpose=purpose,
+        rules=rules,
+        known_before=known_before,
     )
     conn = await connect(settings.database_url, name="leadfold-rebuild", scans=True)
     async with conn:
@@ -86,7 +90,9 @@ async def rebuild(
             return Rebuilt(build, differences)
         progress("switch", 0, None)
         former = await switch(conn, settings, build.build_id)
-        return Rebuilt(await builds_store.get(conn, build.build_id), differences, switched=True, former=former)
+        return Rebuilt(
+            await builds_store.get(conn, build.build_id), differences, switched=True, former=former
+        )
 
 
 async def switch(conn: Connection, settings: ProjectorSettings, build_id: int) -> int | None:
@@ -143,7 +149,9 @@ async def fill(
     async with conn:
         await builds_store.prepare(conn, settings)
         await sweep(conn)
-        build = await builds_store.create(conn, settings, purpose=purpose, rules=rules, known_before=known_before)
+        build = await builds_store.create(
+            conn, settings, purpose=purpose, rules=rules, known_before=known_before
+        )
         filling = _Filling(event_log, settings, conn, build, progress, workers)
         try:
             await filling.run()
@@ -213,7 +221,11 @@ class _Filling:
         await self._analyze()
         for _ in range(_ROUNDS):
             bounds = await self._log.bounds()
-            left = sum(following - self._held[p].next_offset for p, (_, following) in bounds.items() if p in self._held)
+            left = sum(
+                following - self._held[p].next_offset
+                for p, (_, following) in bounds.items()
+                if p in self._held
+            )
             if left == 0:
                 break
             await self._store({p: following for p, (_, following) in bounds.items()}, "catch up")
@@ -267,7 +279,9 @@ class _Filling:
                 batch = Batch((fault,), (step,))
             else:
                 if not records:
-                    raise BuildError(f"partition {partition}: the log gives nothing at {at}, though it goes on to {end}")
+                    raise BuildError(
+                        f"partition {partition}: the log gives nothing at {at}, though it goes on to {end}"
+                    )
                 batch = decode({partition: records}, self._held)
             self._held[partition] = Held(batch.steps[0].next_offset, self._held[partition].epoch)
             self._check(batch)
@@ -286,7 +300,9 @@ class _Filling:
         if cut is None:
             return batch
         kept = tuple(
-            item for item in batch.items if not isinstance(item.content, Arrival) or item.content.event.received < cut
+            item
+            for item in batch.items
+            if not isinstance(item.content, Arrival) or item.content.event.received < cut
         )
         return Batch(kept, batch.steps)
 

@@ -140,7 +140,8 @@ async def switch(conn: Connection, settings: ProjectorSettings, build_id: int) -
         former = await live_build(conn)
         if former is not None:
             await conn.execute(
-                "update leadfold.build set state = 'old', retired_at = now() where build_id = %s", (former.build_id,)
+                "update leadfold.build set state = 'old', retired_at = now() where build_id = %s",
+                (former.build_id,),
             )
             await _fence(conn, former.build_id)
         await _fence(conn, build_id)
@@ -150,13 +151,15 @@ async def switch(conn: Connection, settings: ProjectorSettings, build_id: int) -
 
 async def _fence(conn: Connection, build_id: int) -> None:
     await conn.execute(
-        "update leadfold.position set epoch = epoch + 1, owner = null, backend = null where build_id = %s", (build_id,)
+        "update leadfold.position set epoch = epoch + 1, owner = null, backend = null where build_id = %s",
+        (build_id,),
     )
 
 
 async def _put_live(conn: Connection, settings: ProjectorSettings, build_id: int) -> None:
     await conn.execute(
-        "update leadfold.build set state = 'live', live_at = now(), retired_at = null where build_id = %s", (build_id,)
+        "update leadfold.build set state = 'live', live_at = now(), retired_at = null where build_id = %s",
+        (build_id,),
     )
     await _make_views(conn, settings, build_id)
 

@@ -1,7 +1,5 @@
 """Two builds, row by row: what would change if one took the other's place."""
 
-
-
 from __future__ import annotations
 
 from dataclasses import dataclass

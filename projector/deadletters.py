@@ -68,7 +68,11 @@ async def retry(
     build = await positions.live_build(conn)
     if build is None:
         return []
-    chosen = [one for one in reversed(await listing(conn, limit=1_000_000)) if ids is None or one.deadletter_id in ids]
+    chosen = [
+        one
+        for one in reversed(await listing(conn, limit=1_000_000))
+        if ids is None or one.deadletter_id in ids
+    ]
     after = []
     for one in chosen:
         async for attempt in retrying():
@@ -110,7 +114,8 @@ async def _retry_fold(
             group = letter.group_id
             if letter.kind == "fact":
                 cursor = await conn.execute(
-                    f"update {schema}.fact set dead = false where id = %s returning group_id", (letter.event_id,)
+                    f"update {schema}.fact set dead = false where id = %s returning group_id",
+                    (letter.event_id,),
                 )
                 row = await cursor.fetchone()
                 group = row[0] if row else group
@@ -131,7 +136,13 @@ async def _close(conn: Connection, build_id: int, letter: DeadLetter, reason: st
         )
     else:
         again = Letter(
-            letter.kind, letter.partition, letter.offset, reason, letter.event_id, letter.event_type, letter.group_id
+            letter.kind,
+            letter.partition,
+            letter.offset,
+            reason,
+            letter.event_id,
+            letter.event_type,
+            letter.group_id,
         )
         await letters.record(conn, build_id, [again])
 

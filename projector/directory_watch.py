@@ -60,7 +60,8 @@ class DirectoryWatch:
         if known is not None and self._build == build.build_id and known.version == build.directory_version:
             return known
         directory = with_rules(
-            await load_directory(conn, build.schema, self._settings.timezone, self._settings.sources), build.rules
+            await load_directory(conn, build.schema, self._settings.timezone, self._settings.sources),
+            build.rules,
         )
         self._standing = Standing(
             directory, stamp_of(directory, self._settings.folding.version), build.directory_version

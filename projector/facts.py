@@ -62,7 +62,12 @@ def wins(new: Arrival, event: Event | None, data: bytes) -> bool:
     if event is None:
         return True
     mine = new.event
-    if new.data == data and mine.revision == event.revision and mine.time == event.time and mine.refs == event.refs:
+    if (
+        new.data == data
+        and mine.revision == event.revision
+        and mine.time == event.time
+        and mine.refs == event.refs
+    ):
         return mine.received < event.received
     return supersedes(mine, event)
 
@@ -116,7 +121,8 @@ async def sift(conn: Connection, schema: str, arrivals: Iterable[Arrival]) -> Si
 async def _known(conn: Connection, schema: str, ids: list[UUID]) -> dict[UUID, Known]:
     async with conn.cursor(binary=True) as cursor:
         await cursor.execute(
-            f'select "partition", "offset", {FACT_COLUMNS} from {check_schema(schema)}.fact where id = any(%s)', (ids,)
+            f'select "partition", "offset", {FACT_COLUMNS} from {check_schema(schema)}.fact where id = any(%s)',
+            (ids,),
         )
         return {row[3]: _stored(Place(row[0], row[1]), row[2:]) for row in await cursor.fetchall()}
 

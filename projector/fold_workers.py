@@ -38,7 +38,9 @@ async def fold_all(
     done = 0
     loop = asyncio.get_running_loop()
     # spawn: a fork would copy this process's connections and event loop
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_begin, initargs=(settings,)) as pool:
+    with ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=_begin, initargs=(settings,)
+    ) as pool:
         running = {loop.run_in_executor(pool, _work, build_id) for _ in range(workers)}
         try:
             while running:

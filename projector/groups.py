@@ -112,7 +112,9 @@ async def place(conn: Connection, schema: str, members: Sequence[Member]) -> Pla
         states[target].facts += states[gone].facts
         states[target].folded |= states[gone].folded
     if placement.merged:
-        await _merge(conn, schema, placement.merged, with_rows=any(states[g].folded for g in placement.merged))
+        await _merge(
+            conn, schema, placement.merged, with_rows=any(states[g].folded for g in placement.merged)
+        )
     return placement
 
 
@@ -136,7 +138,12 @@ async def lock(conn: Connection, schema: str, groups: set[int]) -> dict[int, Gro
 
 
 async def _homes(
-    conn: Connection, schema: str, union: _Union, states: dict[int, GroupState], nodes: list[int], placement: Placement
+    conn: Connection,
+    schema: str,
+    union: _Union,
+    states: dict[int, GroupState],
+    nodes: list[int],
+    placement: Placement,
 ) -> dict[int, int]:
     """The group of each component: its largest known one (the others merge into it), or a new one."""
     candidates: dict[int, list[int]] = {}
@@ -187,7 +194,9 @@ async def _merge(conn: Connection, schema: str, merged: dict[int, int], *, with_
     )
 
 
-async def stamp(conn: Connection, schema: str, states: dict[int, GroupState], fingerprint: int | None) -> None:
+async def stamp(
+    conn: Connection, schema: str, states: dict[int, GroupState], fingerprint: int | None
+) -> None:
     """Write the state of groups: folded with ``fingerprint``, or waiting to be folded (None)."""
     for new in (True, False):
         chosen = [(group, state) for group, state in sorted(states.items()) if state.new is new]

@@ -61,7 +61,9 @@ _MEANINGS = {
 
 METRICS: tuple[Metric, ...] = (
     *(Metric(f"projector_{name}_total", "counter", meaning) for name, meaning in _MEANINGS.items()),
-    Metric("projector_lag_records", "gauge", "records on the log that are not applied yet; absent when unknown"),
+    Metric(
+        "projector_lag_records", "gauge", "records on the log that are not applied yet; absent when unknown"
+    ),
     Metric("projector_lag_seconds", "gauge", "age of the oldest record not applied yet; absent when unknown"),
     Metric("projector_lag_known", "gauge", "1 when both lags are known, else 0"),
     Metric("projector_dirty_groups", "gauge", "groups waiting to be folded (counted up to 10000)"),
@@ -71,4 +73,3 @@ METRICS: tuple[Metric, ...] = (
     Metric("projector_epoch", "gauge", "epoch of the partition", ("partition",)),
     Metric("projector_position", "gauge", "next offset to be applied", ("partition",)),
 )
-

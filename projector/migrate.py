@@ -56,7 +56,9 @@ async def migrate(conn: Connection) -> list[str]:
             newer Leadfold.
     """
     if conn.info.server_version < OLDEST_SERVER:
-        raise DatabaseRefused(f"Postgres {conn.info.server_version // 10000} is too old: 15 or newer is needed")
+        raise DatabaseRefused(
+            f"Postgres {conn.info.server_version // 10000} is too old: 15 or newer is needed"
+        )
     try:
         async with conn.transaction():
             await conn.execute("select pg_advisory_xact_lock(%s)", (STRUCTURE_LOCK,))
@@ -83,7 +85,9 @@ async def _apply(conn: Connection) -> list[str]:
     done = {row[0] for row in await cursor.fetchall()}
     known = migrations()
     if done - {m.number for m in known}:
-        raise DatabaseRefused("this database was used by a newer Leadfold: use that version, or another database")
+        raise DatabaseRefused(
+            "this database was used by a newer Leadfold: use that version, or another database"
+        )
     applied = []
     for migration in known:
         if migration.number not in done:
@@ -102,7 +106,11 @@ async def _make_role(conn: Connection) -> None:
         async with conn.transaction():
             await conn.execute("select pg_advisory_xact_lock(%s)", (STRUCTURE_LOCK,))
             await _role_statements(conn)
-    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.UniqueViolation, psycopg.errors.DuplicateObject) as error:
+    except (
+        psycopg.errors.InsufficientPrivilege,
+        psycopg.errors.UniqueViolation,
+        psycopg.errors.DuplicateObject,
+    ) as error:
         # unique violation: the same role is being made in another database of this server; the next start finds it
         log.warning("projector.analyst_role", error=error.diag.message_primary, hint=NO_ROLE)
 

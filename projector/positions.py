@@ -36,9 +36,7 @@ class Advance:
     last_received: datetime | None = None
 
 
-_BUILD = (
-    "select build_id, schema_name, state, config, rules, directory_version, fingerprint from leadfold.build where "
-)
+_BUILD = "select build_id, schema_name, state, config, rules, directory_version, fingerprint from leadfold.build where "
 
 
 async def live_build(conn: Connection) -> BuildState | None:
@@ -175,7 +173,12 @@ async def beat(conn: Connection, build_id: int, held: Mapping[int, Held]) -> Non
         ' from unnest(%s::integer[], %s::bigint[], %s::bigint[]) as s("partition", epoch, next_offset)'
         ' where p.build_id = %s and p."partition" = s."partition" and p.epoch = s.epoch'
         " and p.next_offset = s.next_offset",
-        (sorted(held), [held[p].epoch for p in sorted(held)], [held[p].next_offset for p in sorted(held)], build_id),
+        (
+            sorted(held),
+            [held[p].epoch for p in sorted(held)],
+            [held[p].next_offset for p in sorted(held)],
+            build_id,
+        ),
     )
     if cursor.rowcount != len(held):
         raise Fenced("a partition has another owner, or its position was changed")

@@ -82,7 +82,9 @@ async def fold_groups(
             if saved is not None:
                 folded[group] = saved
             elif strict:
-                raise FoldFailed(f"a group of {len(events)} facts cannot be folded: {reason_of(error)}") from error
+                raise FoldFailed(
+                    f"a group of {len(events)} facts cannot be folded: {reason_of(error)}"
+                ) from error
     if outcome.dead:
         await _bury(conn, build.schema, outcome)
     stored = await rows.load(conn, build.schema, [group for group in folded if states[group].folded])
@@ -148,7 +150,9 @@ def _without_new(
             outcome.dead[event.id] = reason_of(one)
         else:
             kept.append(event)
-    if len(kept) == len(events):  # all of them bear each other one by one: a fold that depends on order, never silently
+    if len(kept) == len(
+        events
+    ):  # all of them bear each other one by one: a fold that depends on order, never silently
         outcome.letters.append(Letter("group", -1, group, reason_of(error), group_id=group))
     return result
 

@@ -61,9 +61,7 @@ def encode(table: str, row: Row) -> Encoded:
     return Encoded(row[0], body, row_hash)
 
 
-def difference(
-    folded: Mapping[int, Rows], stored: Mapping[tuple[int, UUID], Stored]
-) -> Changes:
+def difference(folded: Mapping[int, Rows], stored: Mapping[tuple[int, UUID], Stored]) -> Changes:
     """What turns the stored rows of some groups into the folded ones."""
     changes = Changes()
     kept: set[tuple[int, UUID]] = set()

@@ -173,9 +173,9 @@ class Projector:
         except RecordCorrupt as error:
             await self._bury_corrupt(subscription, error)
             return
-        self._log_up = True
         records = {p: found for p, found in records.items() if p in self._held and found}
         if records:
+            self._log_up = True  # an empty poll says nothing: an unreachable Kafka looks the same
             await self._take_in(subscription, records)
         elif self._held:
             await self._idle()
@@ -186,7 +186,9 @@ class Projector:
     async def _assigned(self, partitions: Sequence[int]) -> Mapping[int, int]:
         conn, build_id = self._connection(), self._build()
         polite = self._limits.stale_owner_s if self._log.engine == "embedded" else None
-        taken = await self._ask(positions.take(conn, build_id, partitions, self._settings.owner, polite_s=polite))
+        taken = await self._ask(
+            positions.take(conn, build_id, partitions, self._settings.owner, polite_s=polite)
+        )
         self._standby = False
         self._held.update(taken)
         self._counters.assignments += len(taken)
@@ -244,7 +246,9 @@ class Projector:
             return True
         log.error("projector.record_refused", place=batch.items[0].place, reason=reason_of(error))
         outcome = await self._ask(
-            self._applier.bury(self._connection(), self._build(), batch, reason_of(error), check=self._dead.check)
+            self._applier.bury(
+                self._connection(), self._build(), batch, reason_of(error), check=self._dead.check
+            )
         )
         self._advance(batch, outcome, 0.0)
         return True
@@ -293,6 +297,7 @@ class Projector:
         except LogUnavailable:
             self._behind, self._log_up = None, False
             return
+        self._log_up = True
         self._behind = sum(bounds[p][1] - held.next_offset for p, held in self._held.items() if p in bounds)
         edge = self._limits.bulk_behind // 10 if self._bulk else self._limits.bulk_behind
         if (self._behind > edge) is not self._bulk:

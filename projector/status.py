@@ -1,7 +1,5 @@
 """The state of the projection as everybody can see it: from the database and the log, without a running projector."""
 
-
-
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -86,11 +84,15 @@ async def projection_status(conn: Connection, event_log: EventLog | None) -> Pro
         partitions=partitions,
         sources=await _sources(conn, live.build_id),
         dead_letters=await _count(
-            conn, "select count(*) from leadfold.deadletter where build_id = %s and resolved_at is null", live.build_id
+            conn,
+            "select count(*) from leadfold.deadletter where build_id = %s and resolved_at is null",
+            live.build_id,
         ),
         dirty_groups=await _dirty(conn, live),
         facts=await _count(
-            conn, "select greatest(reltuples, 0)::bigint from pg_class where oid = to_regclass(%s)", f"{live.schema}.fact"
+            conn,
+            "select greatest(reltuples, 0)::bigint from pg_class where oid = to_regclass(%s)",
+            f"{live.schema}.fact",
         ),
         lag_records=sum(r for r in records if r is not None) if complete and None not in records else None,
         lag_seconds=max((s for s in seconds if s is not None), default=0.0)
@@ -148,7 +150,9 @@ async def _sources(conn: Connection, build_id: int) -> tuple[SourceStatus, ...]:
 
 
 async def _dirty(conn: Connection, live: Build) -> int:
-    cursor = await conn.execute("select fingerprint from leadfold.build where build_id = %s", (live.build_id,))
+    cursor = await conn.execute(
+        "select fingerprint from leadfold.build where build_id = %s", (live.build_id,)
+    )
     row = await cursor.fetchone()
     return await count_dirty(conn, live.schema, row[0] if row else None, limit=DIRTY_LIMIT)
 

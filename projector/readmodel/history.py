@@ -27,9 +27,7 @@ from projector.readmodel.tables import check_schema
 Histories = dict[int, list[Event]]
 
 #: Columns of a fact as `event_of` wants them.
-FACT_COLUMNS = (
-    'group_id, id, type, version, source, "time", received, revision, subject, partitionkey, refs, time_basis, data::text'
-)
+FACT_COLUMNS = 'group_id, id, type, version, source, "time", received, revision, subject, partitionkey, refs, time_basis, data::text'
 
 
 class FactPlace(NamedTuple):
@@ -51,7 +49,9 @@ def node_key(ref: str) -> int:
 
     Two refs with one hash would only put two groups into one, which is still right: groups are supersets.
     """
-    return int.from_bytes(blake2b(bare(ref).encode("utf-8", "replace"), digest_size=8).digest(), "big", signed=True)
+    return int.from_bytes(
+        blake2b(bare(ref).encode("utf-8", "replace"), digest_size=8).digest(), "big", signed=True
+    )
 
 
 def read_data(type_: str, version: int, text: str) -> Fact:
@@ -178,9 +178,13 @@ def _query(
     return query, [list(group_ids), *(cut for cut in (before, known_before) if cut is not None)]
 
 
-def _touched(schema: str, moment: datetime | None, known_since: datetime | None) -> tuple[str, list[datetime]]:
+def _touched(
+    schema: str, moment: datetime | None, known_since: datetime | None
+) -> tuple[str, list[datetime]]:
     terms = [
-        (term, cut) for term, cut in (('"time" >= %s', moment), ("received >= %s", known_since)) if cut is not None
+        (term, cut)
+        for term, cut in (('"time" >= %s', moment), ("received >= %s", known_since))
+        if cut is not None
     ]
     if not terms:
         raise ValueError("give a moment")

@@ -94,7 +94,9 @@ def with_rules(directory: Directory, override: dict[str, Any] | None) -> Directo
     """The same directory under other rules for all history; ``override`` names only what differs from the defaults."""
     if override is None:
         return directory
-    return replace(directory, rule_versions=((datetime(1970, 1, 1, tzinfo=UTC), Rules.model_validate(override)),))
+    return replace(
+        directory, rule_versions=((datetime(1970, 1, 1, tzinfo=UTC), Rules.model_validate(override)),)
+    )
 
 
 async def freshness(conn: AsyncConnection[Any]) -> Freshness:

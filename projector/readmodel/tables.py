@@ -114,7 +114,10 @@ def _create_table(schema: str, table: str) -> str:
     parts = [f"create table {name} (\n" + ",\n".join(lines) + "\n)"]
     parts.append(f"comment on table {name} is {_text(table_comment(table))}")
     comments = [(c.name, c.comment) for c in columns(table)]
-    comments += [("group_id", "группа связанных фактов, из которой получена строка"), ("row_hash", "хеш содержимого")]
+    comments += [
+        ("group_id", "группа связанных фактов, из которой получена строка"),
+        ("row_hash", "хеш содержимого"),
+    ]
     parts += [f'comment on column {name}."{column}" is {_text(comment)}' for column, comment in comments]
     return ";\n".join(parts)
 

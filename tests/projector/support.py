@@ -79,13 +79,31 @@ def fold(events: Sequence[Event], directory: Directory) -> Rows:
         rows["client_alias"].append(ClientAliasRow(row_id("alias", root), id_))
         for e in theirs:
             rows["touch"].append(
-                TouchRow(row_id("touch", str(e.id)), id_, None, None, e.type, "in", e.time, None, False, None, None, (e.id,))
+                TouchRow(
+                    row_id("touch", str(e.id)),
+                    id_,
+                    None,
+                    None,
+                    e.type,
+                    "in",
+                    e.time,
+                    None,
+                    False,
+                    None,
+                    None,
+                    (e.id,),
+                )
             )
     return rows
 
 
 def make(
-    fact: Fact, *native: str, at: float = 0, source: str = "/sipuni/main", revision: int = 1, received: float | None = None
+    fact: Fact,
+    *native: str,
+    at: float = 0,
+    source: str = "/sipuni/main",
+    revision: int = 1,
+    received: float | None = None,
 ) -> Event:
     """An event ``at`` minutes after START."""
     refs = tuple(dict.fromkeys(fact.refs(source)))
@@ -101,7 +119,9 @@ def phone(number: int) -> str:
     return f"+7903{number:07d}"
 
 
-def call(number: int, call_id: str, at: float, *, end: bool = False, revision: int = 1, line: str = "main") -> Event:
+def call(
+    number: int, call_id: str, at: float, *, end: bool = False, revision: int = 1, line: str = "main"
+) -> Event:
     if end:
         fact: Fact = CallEnded(
             call_id=call_id, direction="in", client_phone=phone(number), ended_at=START, cause="answered"
@@ -117,7 +137,14 @@ def form(number: int, submission: str, at: float, *, email: str | None = None) -
 
 
 def link(one: int, other: int, at: float) -> Event:
-    return make(IdentityLinked(a=phone(one), b=phone(other)), "link", str(one), str(other), at=at, source="/native/crm")
+    return make(
+        IdentityLinked(a=phone(one), b=phone(other)),
+        "link",
+        str(one),
+        str(other),
+        at=at,
+        source="/native/crm",
+    )
 
 
 def unlink(one: int, other: int, at: float) -> Event:
@@ -140,7 +167,11 @@ def history(clients: int, *, seed: int = 1) -> list[Event]:
     events = [employee(1), employee(2, 3)]
     for n in range(clients):
         at = chance.uniform(0, 1000)
-        events += [call(n, f"c{n}", at), call(n, f"c{n}", at + 2, end=True), form(n, f"f{n}", at + 5, email=f"{n // 2}@x.ru")]
+        events += [
+            call(n, f"c{n}", at),
+            call(n, f"c{n}", at + 2, end=True),
+            form(n, f"f{n}", at + 5, email=f"{n // 2}@x.ru"),
+        ]
         if chance.random() < 0.3:
             events.append(call(n, f"c{n}", at + 3, revision=2))
         if chance.random() < 0.3:

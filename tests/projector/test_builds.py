@@ -62,7 +62,9 @@ async def test_several_processes_fold_the_same(tmp_path: Path, database_url: str
     assert all(one.same for one in result.differences)
 
 
-async def test_the_projector_follows_the_switch_and_readers_see_no_gap(tmp_path: Path, database_url: str) -> None:
+async def test_the_projector_follows_the_switch_and_readers_see_no_gap(
+    tmp_path: Path, database_url: str
+) -> None:
     given = settings(database_url)
     counts: list[int] = []
     stop = asyncio.Event()
@@ -125,7 +127,10 @@ async def test_compare_says_what_would_change(tmp_path: Path, database_url: str)
     assert found["client"].samples[0].there == {"name": "сотрудников: 0"}
     assert found["touch"].only_there == 2
     assert not result.switched
-    assert query(database_url, "select build_id, state from leadfold.build order by 1") == [(1, "live"), (2, "ready")]
+    assert query(database_url, "select build_id, state from leadfold.build order by 1") == [
+        (1, "live"),
+        (2, "ready"),
+    ]
 
 
 def renamed(events: Sequence[Event], directory: Directory) -> Rows:
@@ -154,10 +159,15 @@ async def test_an_error_stops_the_rebuild_and_leaves_nothing(tmp_path: Path, dat
         strict = settings(database_url, folding=Folding(refuses, "test-2"))
         with pytest.raises(ProjectorStopped, match="cannot be folded"):
             await rebuild(log, strict)
-        assert query(database_url, "select build_id, state from leadfold.build order by 1") == [(1, "live"), (2, "dropped")]
+        assert query(database_url, "select build_id, state from leadfold.build order by 1") == [
+            (1, "live"),
+            (2, "dropped"),
+        ]
         assert query(database_url, "select to_regnamespace('build_0002')::text") == [(None,)]
         await rebuild(log, given)
-    assert query(database_url, "select build_id, state from leadfold.build where state = 'live'") == [(3, "live")]
+    assert query(database_url, "select build_id, state from leadfold.build where state = 'live'") == [
+        (3, "live")
+    ]
 
 
 def refuses(events: Sequence[Event], directory: Directory) -> Rows:
@@ -174,7 +184,10 @@ async def test_known_dead_letters_do_not_stop_a_rebuild(tmp_path: Path, database
         result = await rebuild(log, given, compared=True)
         assert result.switched
         assert tables(database_url) == before
-        kinds = query(database_url, "select kind, count(*) from leadfold.deadletter where build_id = 2 group by 1 order by 1")
+        kinds = query(
+            database_url,
+            "select kind, count(*) from leadfold.deadletter where build_id = 2 group by 1 order by 1",
+        )
         assert kinds == [("fact", 1), ("record", 1)]
 
 

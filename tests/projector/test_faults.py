@@ -2,10 +2,13 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
+from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 import pytest
@@ -24,6 +27,7 @@ from projector.errors import Fenced, Standby, TooManyDeadLetters
 from projector.run import Projector
 from projector.settings import Folding
 from projector.status import projection_status
+from projector.wait import wait_visible
 from tests.projector import support
 from tests.projector.support import (
     call,
@@ -42,7 +46,11 @@ from tests.support.postgres import LocalPostgres, with_database
 
 async def test_a_zombie_changes_nothing(tmp_path: Path, database_url: str) -> None:
     given = settings(database_url)
-    async with opened(tmp_path) as log, await connect(database_url) as conn, await connect(database_url) as other:
+    async with (
+        opened(tmp_path) as log,
+        await connect(database_url) as conn,
+        await connect(database_url) as other,
+    ):
         await put(log, [call(n, f"c{n}", n) for n in range(5)])
         await prepare(conn, given)
         mine = await positions.take(conn, 1, [0], "zombie", polite_s=None)
@@ -71,7 +79,9 @@ async def test_a_frozen_owner_inside_a_transaction_is_cut_off(tmp_path: Path, da
             await frozen.execute("select 1")
 
 
-async def test_on_the_embedded_log_a_second_projector_waits_for_its_turn(tmp_path: Path, database_url: str) -> None:
+async def test_on_the_embedded_log_a_second_projector_waits_for_its_turn(
+    tmp_path: Path, database_url: str
+) -> None:
     one, two = settings(database_url, owner="one"), settings(database_url, owner="two")
     async with opened(tmp_path) as log:
         async with running(log, one) as first:
@@ -133,9 +143,9 @@ async def test_a_record_that_cannot_be_read_is_put_aside(tmp_path: Path, databas
         await put(log, [call(2, "b", 1)])
         await project(log, given)
         assert query(database_url, "select count(*) from LIVE.fact") == [(2,)]
-        assert query(database_url, 'select kind, "partition", "offset", event_id from leadfold.deadletter') == [
-            ("record", 0, 1, call(9, "x", 1).id)
-        ]
+        assert query(
+            database_url, 'select kind, "partition", "offset", event_id from leadfold.deadletter'
+        ) == [("record", 0, 1, call(9, "x", 1).id)]
         async with await connect(database_url) as conn:
             after = await retry(log, conn, given)
             assert [(one.attempts, one.resolved_at) for one in after] == [(2, None)]
@@ -143,7 +153,9 @@ async def test_a_record_that_cannot_be_read_is_put_aside(tmp_path: Path, databas
     assert (status.dead_letters, status.lag_records, status.lag_seconds) == (1, 0, 0.0)
 
 
-async def test_a_fact_that_cannot_be_folded_is_left_out_and_can_be_tried_again(tmp_path: Path, database_url: str) -> None:
+async def test_a_fact_that_cannot_be_folded_is_left_out_and_can_be_tried_again(
+    tmp_path: Path, database_url: str
+) -> None:
     given = settings(database_url)
     async with opened(tmp_path) as log:
         await put(log, [call(1, "a", 1)])
@@ -169,7 +181,8 @@ async def test_a_fact_that_cannot_be_folded_is_left_out_and_can_be_tried_again(t
 def patient(events: Sequence[Event], directory: Directory) -> Rows:
     """The fold after the mend: nothing is poison."""
     return support.fold(
-        [e if not getattr(e.data, "call_id", "").startswith("poison") else _mended(e) for e in events], directory
+        [e if not getattr(e.data, "call_id", "").startswith("poison") else _mended(e) for e in events],
+        directory,
     )
 
 
@@ -219,7 +232,9 @@ async def test_nul_characters_are_taken(tmp_path: Path, database_url: str) -> No
     async with opened(tmp_path) as log:
         await put(log, [bad, bad])
         await project(log, settings(database_url))
-    assert query(database_url, "select count(*), max(data->>'call_id') from LIVE.fact") == [(1, "a\ufffdb\\u0000")]
+    assert query(database_url, "select count(*), max(data->>'call_id') from LIVE.fact") == [
+        (1, "a\ufffdb\\u0000")
+    ]
 
 
 async def test_too_many_dead_letters_stop_the_projector(tmp_path: Path, database_url: str) -> None:
@@ -303,27 +318,46 @@ class Proxy:
         writer.close()
 
 
+@asynccontextmanager
+async def between(database_url: str) -> AsyncIterator[tuple[str, Proxy]]:
+    """Another address of the same database, and the proxy that it leads through."""
+    parts = urlsplit(database_url)
+    target = Path(parse_qs(parts.query)["host"][0]) / ".s.PGSQL.5432"
+    with tempfile.TemporaryDirectory() as short:  # names of sockets have at most 107 bytes
+        async with Proxy(target, Path(short)) as proxy:
+            yield parts._replace(query=f"host={short}").geturl(), proxy
+
+
 async def test_a_postgres_that_goes_silent_is_given_up_and_found_again(
     tmp_path: Path, database_url: str
 ) -> None:
-    import tempfile
-    from urllib.parse import parse_qs, urlsplit
-
-    socket = Path(parse_qs(urlsplit(database_url).query)["host"][0]) / ".s.PGSQL.5432"
-    with tempfile.TemporaryDirectory() as short:  # names of sockets have at most 107 bytes
-        async with opened(tmp_path) as log, Proxy(socket, Path(short)) as proxy:
-            given = settings(f"{urlsplit(database_url)._replace(query=f'host={short}').geturl()}", statement_s=0.5)
-            direct = settings(database_url)
-            async with running(log, given) as projector:
-                await put(log, [call(1, "a", 1)])
-                await visible(log, direct)
-                proxy.open.clear()
-                await put(log, [call(2, "b", 1)])
-                for _ in range(150):
-                    if projector.status().counters["projector_database_lost_total"]:
-                        break
-                    await asyncio.sleep(0.1)
-                assert projector.status().counters["projector_database_lost_total"]
-                proxy.open.set()
-                await visible(log, direct, seconds=60)
+    direct = settings(database_url)
+    async with (
+        opened(tmp_path) as log,
+        between(database_url) as (url, proxy),
+        running(log, settings(url, statement_s=0.5)) as projector,
+    ):
+        await put(log, [call(1, "a", 1)])
+        await visible(log, direct)
+        proxy.open.clear()
+        await put(log, [call(2, "b", 1)])
+        for _ in range(150):
+            if projector.status().counters["projector_database_lost_total"]:
+                break
+            await asyncio.sleep(0.1)
+        assert projector.status().counters["projector_database_lost_total"]
+        proxy.open.set()
+        await visible(log, direct, seconds=60)
     assert query(database_url, "select count(*) from LIVE.touch") == [(2,)]
+
+
+async def test_who_waits_is_told_in_time_that_postgres_went_silent(tmp_path: Path, database_url: str) -> None:
+    async with opened(tmp_path) as log, between(database_url) as (url, proxy):
+        await put(log, [call(1, "a", 1)])
+        await project(log, settings(database_url))
+        await put(log, [call(2, "b", 1)])
+        waiting = asyncio.create_task(wait_visible(log, url, 2.0))
+        await asyncio.sleep(0.7)
+        proxy.open.clear()
+        waited = await asyncio.wait_for(waiting, 15)
+    assert (waited.visible, waited.missing) == (False, "Postgres does not answer")

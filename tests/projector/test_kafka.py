@@ -39,7 +39,10 @@ async def test_projectors_that_come_and_go_give_the_tables_of_a_quiet_run(
             KafkaLog(conf, writable=False) as first,
             KafkaLog(conf, writable=False) as second,
         ):
-            one, two = settings(url, owner="one", batch_records=15), settings(url, owner="two", batch_records=15)
+            one, two = (
+                settings(url, owner="one", batch_records=15),
+                settings(url, owner="two", batch_records=15),
+            )
             async with running(first, one):
                 await put(writer, events[:150])
                 await visible(first, one, 60)

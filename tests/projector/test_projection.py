@@ -34,11 +34,16 @@ async def test_facts_become_rows(tmp_path: Path, database_url: str) -> None:
         await put(log, [call(1, "a", 1), call(1, "a", 2, end=True), form(2, "f", 3)])
         await project(log, settings(database_url))
     found = tables(database_url)
-    assert [row[4] for row in found["client"]] == [[support.phone(1)], [support.phone(2)]] or len(found["client"]) == 2
+    assert [row[4] for row in found["client"]] == [[support.phone(1)], [support.phone(2)]] or len(
+        found["client"]
+    ) == 2
     assert len(found["touch"]) == 3
     assert len(found["fact"]) == 3
-    assert query(database_url, 'select next_offset, owner from leadfold.position') == [(3, None)]
-    assert {row[0] for row in query(database_url, "select source from leadfold.source_seen")} == {"/sipuni/main", "/tilda/site"}
+    assert query(database_url, "select next_offset, owner from leadfold.position") == [(3, None)]
+    assert {row[0] for row in query(database_url, "select source from leadfold.source_seen")} == {
+        "/sipuni/main",
+        "/tilda/site",
+    }
 
 
 async def test_a_shared_ref_makes_two_groups_one(tmp_path: Path, database_url: str) -> None:
@@ -56,7 +61,9 @@ async def test_a_shared_ref_makes_two_groups_one(tmp_path: Path, database_url: s
         # one group still, and the fold separates the clients inside of it
         assert query(database_url, "select count(*) from LIVE.grp") == [(2,)]
         assert query(database_url, "select count(*) from LIVE.client") == [(3,)]
-    assert query(database_url, "select count(*) from LIVE.ref r left join LIVE.grp g using (group_id) where g is null") == [(0,)]
+    assert query(
+        database_url, "select count(*) from LIVE.ref r left join LIVE.grp g using (group_id) where g is null"
+    ) == [(0,)]
     assert query(database_url, "select sum(facts), count(*) from LIVE.grp")[0][0] == 5
 
 
@@ -85,7 +92,9 @@ async def test_equal_revisions_are_decided_by_time(tmp_path: Path, database_url:
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_any_order_duplicates_and_batches_give_the_same_tables(tmp_path: Path, postgres_url: str, seed: int) -> None:
+async def test_any_order_duplicates_and_batches_give_the_same_tables(
+    tmp_path: Path, postgres_url: str, seed: int
+) -> None:
     from tests.support.postgres import fresh_database
 
     events = support.history(25, seed=seed)

@@ -46,14 +46,20 @@ def test_any_arrival_gives_the_rows_of_one_fold(url: str, history: History, data
 
 
 def _hashes(rows: Rows) -> Hashes:
-    return {(table, one.key): one.row_hash for table, found in rows.items() for one in (encode(table, r) for r in found)}
+    return {
+        (table, one.key): one.row_hash
+        for table, found in rows.items()
+        for one in (encode(table, r) for r in found)
+    }
 
 
 def _fold(directory: Directory, events: list[Event], _: Directory) -> Rows:
     return fold_group(events, directory)
 
 
-async def _project(url: str, events: list[Event], sizes: list[int], folded: bool, directory: Directory) -> Hashes:
+async def _project(
+    url: str, events: list[Event], sizes: list[int], folded: bool, directory: Directory
+) -> Hashes:
     """Two projectors, each with every other batch, at the same time."""
     conf = ProjectorSettings(database_url=url, folding=Folding(partial(_fold, directory), "1"))
     async with await connect(url) as conn, await connect(url) as other:
@@ -86,7 +92,9 @@ async def _project(url: str, events: list[Event], sizes: list[int], folded: bool
             pass
         found: Hashes = {}
         for table in TABLES:
-            cursor = await conn.execute(f'select "{columns(table)[0].name}", row_hash from {build.schema}."{table}"')
+            cursor = await conn.execute(
+                f'select "{columns(table)[0].name}", row_hash from {build.schema}."{table}"'
+            )
             found |= {(table, key): row_hash for key, row_hash in await cursor.fetchall()}
         await builds_store.drop(conn, build.build_id)
         return found

@@ -61,7 +61,9 @@ async def test_analysts_see_masked_views_and_nothing_else(tmp_path: Path, databa
         info = await analyst_conninfo(conn, database_url)
     for analyst in (psycopg.connect(info, autocommit=True), as_role(database_url)):
         with analyst:
-            assert analyst.execute("select phones, name from analytics.client").fetchall() == [(["+7903•••67"], "•••")]
+            assert analyst.execute("select phones, name from analytics.client").fetchall() == [
+                (["+7903•••67"], "•••")
+            ]
             for forbidden in (
                 "select * from build_0001.client",
                 "select * from build_0001.fact",
@@ -75,11 +77,17 @@ async def test_analysts_see_masked_views_and_nothing_else(tmp_path: Path, databa
                 with pytest.raises(psycopg.errors.Error) as refused:
                     analyst.execute(forbidden)
                 assert isinstance(
-                    refused.value, psycopg.errors.InsufficientPrivilege | psycopg.errors.ReadOnlySqlTransaction
+                    refused.value,
+                    psycopg.errors.InsufficientPrivilege | psycopg.errors.ReadOnlySqlTransaction,
                 ), forbidden
-    with psycopg.connect(info, autocommit=True) as analyst, pytest.raises(psycopg.errors.InsufficientPrivilege):
+    with (
+        psycopg.connect(info, autocommit=True) as analyst,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
         # its own login has nowhere to escape to
-        analyst.execute("select set_config('role', 'none', false), query_to_xml('table build_0001.client', true, true, '')")
+        analyst.execute(
+            "select set_config('role', 'none', false), query_to_xml('table build_0001.client', true, true, '')"
+        )
 
 
 def as_role(url: str) -> psycopg.Connection[TupleRow]:
@@ -88,7 +96,9 @@ def as_role(url: str) -> psycopg.Connection[TupleRow]:
     return conn
 
 
-async def test_without_the_right_to_make_roles_everything_else_works(tmp_path: Path, postgres_url: str, database_url: str) -> None:
+async def test_without_the_right_to_make_roles_everything_else_works(
+    tmp_path: Path, postgres_url: str, database_url: str
+) -> None:
     with psycopg.connect(database_url, autocommit=True) as conn:
         name = "plain_" + conn.info.dbname
         conn.execute(f"create role {name} login")
