@@ -12,10 +12,13 @@ from dataclasses import dataclass
 import psycopg
 
 from eventlog.contract import EventLog, LogUnavailable
-from projector.database import Connection, connect, is_gone
+from projector.database import Connection, connect, is_gone, within
 from projector.positions import live_build
 
 _LOOK_S = 0.1
+
+#: Even when the time is over, one question gets so many seconds: ``timeout`` 0 asks whether all is visible now.
+_LEAST_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,8 @@ async def wait_visible(
     """Wait until all that is in the spool and on the log now is in the live build and no group waits to be folded.
 
     ``spool_depth`` gives the number of records in the spool; they must be on the log before its end is looked at.
-    ``timeout`` in seconds. Log or database away counts as not visible; it never raises for that.
+    ``timeout`` in seconds. Log or database away counts as not visible; it never raises for that. A database that went
+    silent (frozen, half-open) is given up at the end of the time-out, a few seconds later at the latest.
     """
     started = time.monotonic()
     conn: Connection | None = None
@@ -45,6 +49,7 @@ async def wait_visible(
     missing = "nothing was asked yet"
     try:
         while True:
+            left = timeout - (time.monotonic() - started)
             try:
                 if ends is None:
                     missing = await _spooled(spool_depth)
@@ -52,7 +57,7 @@ async def wait_visible(
                         ends = {p: following for p, (_, following) in (await event_log.bounds()).items()}
                 if ends is not None:
                     conn = conn or await connect(database_url, name="leadfold-wait")
-                    missing = await _missing(conn, ends)
+                    missing = await within(max(left, _LEAST_S), _missing(conn, ends))
                     if not missing:
                         return Waited(True, time.monotonic() - started)
             except LogUnavailable:
@@ -60,6 +65,8 @@ async def wait_visible(
             except (psycopg.Error, OSError) as error:
                 if not is_gone(error):
                     raise
+                if conn is not None:
+                    await conn.close()
                 conn, missing = None, "Postgres does not answer"
             left = timeout - (time.monotonic() - started)
             if left <= 0:
