@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import IntEnum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, Final, NoReturn, TypeVar
 from uuid import UUID
 
 import typer
@@ -125,18 +125,33 @@ def print_line(text: str) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
-    """A table on stdout; None is shown as —."""
+    """A table on stdout; None is shown as —.
+
+    In a pipe or file every row stays on one line. A terminal too narrow for many columns gets each row as a list.
+    """
     table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:
         table.add_column(name, overflow="fold")
-    for row in rows:
-        table.add_row(*("—" if cell is None else escape(_shown(cell)) for cell in row))
-    if out.is_terminal:
+    cells = [["—" if cell is None else _shown(cell) for cell in row] for row in rows]
+    for row in cells:
+        table.add_row(*map(escape, row))
+    endless = out.options.update(width=_ENDLESS, max_width=_ENDLESS)
+    wide = max(1, Measurement.get(out, endless, table).maximum)
+    if not out.is_terminal:
+        Console(file=out.file, width=wide, soft_wrap=False).print(table)
+    elif wide > out.width and len(columns) > out.width // _READABLE:
+        for number, row in enumerate(cells, 1):
+            out.print(f"[bold]{number}[/]")
+            for name, cell in zip(columns, row, strict=True):
+                out.print(f"  [dim]{escape(name):<24}[/] {escape(cell)}")
+    else:
         out.print(table)
-        return
-    # A pipe or file has no width: every cell stays on one line.
-    wide = Measurement.get(out, out.options.update(width=100_000, max_width=100_000), table).maximum
-    out.print(table, width=max(wide, 1), crop=False, overflow="ignore")
+
+
+#: Width of a table that nothing limits, characters.
+_ENDLESS: Final = 100_000
+#: A column narrower than this can't be read.
+_READABLE: Final = 14
 
 
 def _shown(cell: Any) -> str:
