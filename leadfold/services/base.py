@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -50,9 +50,10 @@ def stop_on_signals() -> asyncio.Event:
     return stop
 
 
-async def changes(config: Config) -> AsyncIterator[Config]:
+async def changes(config: Config) -> AsyncGenerator[Config, None]:
     """Every new, right version of the settings file. A wrong one is told in the log and changes nothing."""
-    seen = _stamp(config.file)
+    # The file may have been changed since ``config`` was read: the first look reads it in any case.
+    seen: tuple[int, int, int] | None = None
     current = config
     while True:
         await asyncio.sleep(LOOK_S)
