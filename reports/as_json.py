@@ -17,7 +17,6 @@ from domain.rows import InquiryRow
 from reports.drill import Page
 from reports.formats import half_up
 from reports.lines import STATES, InquiryLine
-from reports.params import FieldError
 from reports.result import Column, Group, Params, Report, Unit, Value
 
 Json = dict[str, Any]
@@ -98,14 +97,6 @@ def line_json(line: InquiryLine, lang: str) -> Json:
 def row_json(row: InquiryRow) -> Json:
     """Every column of an inquiry."""
     return {name: _plain(value) for name, value in row._asdict().items()}
-
-
-def error_json(errors: tuple[FieldError, ...], lang: str) -> Json:
-    """The body of a 400."""
-    return {
-        "error": "bad_parameters",
-        "fields": [{"field": e.field, "reason": e.reason[lang]} for e in errors],
-    }
 
 
 def value_json(value: Value, unit: Unit) -> int | float | str | None:

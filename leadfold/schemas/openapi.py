@@ -44,8 +44,7 @@ def _report_paths() -> dict[str, Json]:
             "parameters": _parameters(),
             "responses": {
                 "200": _answer("The result object: page, Excel, SQL and terminal show the same.", "Report"),
-                "400": _answer("Wrong parameters, all of them named.", "WrongParameters"),
-                "503": {"description": "There are no read models yet, or Postgres is away."},
+                **_refusals("400", "503"),
             },
         },
         "/api/v1/reports/inquiries/rows": {
@@ -54,23 +53,33 @@ def _report_paths() -> dict[str, Json]:
             "parameters": [
                 *_parameters(),
                 _query("metric", _TEXT, "key of the column"),
+                _query(
+                    "at",
+                    {"type": "array", "items": _TEXT},
+                    "dimension:key, once for each level of the row of the tree; absent: the total",
+                    explode=True,
+                    style="form",
+                ),
                 _query("notice", _TEXT, "rows of a notice instead, e.g. uncategorised"),
-                _query("limit", _COUNT, "at most so many"),
+                _query("limit", {**_COUNT, "maximum": 1000}, "at most so many"),
                 _query("offset", _COUNT, "from here on"),
             ],
-            "responses": {"200": _answer("A page of inquiries, newest first.", "Rows")},
+            "responses": {
+                "200": _answer("A page of inquiries, newest first.", "Rows"),
+                **_refusals("400", "503"),
+            },
         },
         "/api/v1/inquiries/{id}": {
             "operationId": "inquiry",
             "summary": "One inquiry with its calls, bookings, visits, sales and events",
             "parameters": [_ident("inquiry or one of its events")],
-            "responses": {"200": {"description": "The card."}, "404": {"description": "Unknown."}},
+            "responses": {"200": {"description": "The card."}, **_refusals("400", "404", "503")},
         },
         "/api/v1/events/{id}": {
             "operationId": "event",
             "summary": "One event with the raw webhook it came from",
             "parameters": [_ident("event")],
-            "responses": {"200": {"description": "The event."}, "404": {"description": "Unknown."}},
+            "responses": {"200": {"description": "The event."}, **_refusals("400", "404", "503")},
         },
     }
 
@@ -78,6 +87,15 @@ def _report_paths() -> dict[str, Json]:
 def _answer(description: str, schema: str) -> Json:
     content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
     return {"description": description, "content": content}
+
+
+def _refusals(*statuses: str) -> Json:
+    known = {
+        "400": _answer("Wrong parameters, all of them named.", "WrongParameters"),
+        "404": _answer("Unknown.", "Refusal"),
+        "503": _answer("There are no read models yet, or Postgres is away; see Retry-After.", "Refusal"),
+    }
+    return {status: known[status] for status in statuses}
 
 
 def _query(name: str, schema: Json, description: str, **more: Any) -> Json:
@@ -125,20 +143,24 @@ def _report_schemas() -> dict[str, Json]:
             "key": {"type": ["string", "null"], "description": "null: «Не указано»"},
             "label": _TEXT,
             "values": values,
-            "children": {"type": "array", "items": {"$ref": "#/components/schemas/ReportGroup"}},
+            "groups": {"type": "array", "items": {"$ref": "#/components/schemas/ReportGroup"}},
         }
     )
-    column = {
-        "type": "object",
-        "required": ["key", "label", "unit"],
-        "properties": {
+    part = {"type": ["string", "null"], "description": "column that a ratio is made of; null: no ratio"}
+    column = _object(
+        {
             "key": {"enum": [m.key for m in INQUIRIES.metrics]},
             "label": _TEXT,
             "unit": {"enum": ["count", "percent", "money"]},
             "definition": _TEXT,
             "formula": _TEXT,
-        },
-    }
+            "counted": {**_TEXT, "description": "what is counted"},
+            "numerator": part,
+            "denominator": part,
+            "refers": {**_TEXT, "description": "the requirements behind it"},
+            "optional": {"type": "boolean", "description": "the page shows it on request"},
+        }
+    )
     notice = _object({"key": _TEXT, "label": _TEXT, "rule": _TEXT, "count": _COUNT})
     report = _object(
         {
@@ -173,5 +195,11 @@ def _report_schemas() -> dict[str, Json]:
                 "inquiries": {"type": "array", "items": {"type": "object"}},
             }
         ),
-        "WrongParameters": _object({"error": _TEXT, "fields": {"type": "array", "items": wrong}}),
+        "WrongParameters": _object(
+            {
+                "error": {**wrong, "description": "the first of them"},
+                "errors": {"type": "array", "items": wrong},
+            }
+        ),
+        "Refusal": _object({"error": wrong}),
     }
