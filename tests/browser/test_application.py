@@ -1,8 +1,10 @@
 """The application without a browser: headers, files, exports, errors, and rules that the sources must keep."""
 
+import asyncio
 import io
 import re
 import string
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -15,6 +17,7 @@ from aiohttp import ClientSession
 from psycopg import AsyncConnection
 
 import reports.web
+import reports.web.api
 from projector.readmodel.live import NoLiveBuild
 from reports.context import Context
 from reports.web.navigation import RAIL
@@ -166,6 +169,26 @@ async def test_odd_characters_never_break_a_page(site: Site, client: ClientSessi
             async with client.get(site.base + path, params={name: text}) as answer:
                 assert answer.status < 500
                 assert "<b>" not in await answer.text()
+
+
+async def test_a_workbook_in_the_making_holds_nobody_up(
+    site: Site, client: ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, written = threading.Event(), threading.Event()
+
+    def long_work(*_: object, **__: object) -> bytes:
+        begun.set()
+        assert written.wait(30)
+        return b""
+
+    monkeypatch.setattr(reports.web.api, "report_xlsx", long_work)
+    export = asyncio.create_task(client.get(f"{site.base}/reports/inquiries.xlsx"))
+    assert await asyncio.to_thread(begun.wait, 30)
+    async with client.get(f"{site.base}/healthz") as answer:
+        assert answer.status == 200
+    assert not export.done()
+    written.set()
+    assert (await export).status == 200
 
 
 async def test_json_csv_and_excel_have_the_reports_figures(site: Site, client: ClientSession) -> None:
