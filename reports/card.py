@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any, Final, Protocol, TypeVar, cast
 from uuid import UUID
 
@@ -270,9 +269,3 @@ def _people(card: InquiryCard, context: Context) -> dict[str, Label]:
     if card.lead:
         keys.add(card.lead.responsible_id)
     return {key: employee_label(key, context.directory) for key in sorted(k for k in keys if k)}
-
-
-def default_params(now: datetime, zone: str) -> Params:
-    """Parameters for opening a card outside any report: clocks at now."""
-    today = now.date()
-    return Params(first_day=today, last_day=today, zone=zone)

@@ -193,8 +193,3 @@ def valid_reasons(override: tuple[str, ...] | None, directory: Directory) -> tup
             f" else {condition} end"
         )
     return f"({condition})", values
-
-
-def reasons_of(rules: Rules, _directory: Directory | None = None) -> frozenset[str]:
-    """The valid reasons under a version of the rules."""
-    return frozenset(rules.valid_reasons)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 import psycopg
 from psycopg.rows import tuple_row
@@ -22,8 +22,6 @@ from reports.result import Group, Notice, Params, Report, Value
 Conn = psycopg.AsyncConnection[Any]
 Path = tuple[str | None, ...]
 Sums = dict[str, int | Decimal]
-
-_ZERO: Final = Decimal(0)
 
 
 async def run(conn: Conn, params: Params, context: Context, spec: ReportSpec = INQUIRIES) -> Report:

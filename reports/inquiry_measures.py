@@ -9,11 +9,6 @@ from reports.result import Label
 
 BOOKED: Final = "i.booked_at is not null"
 ARRIVED: Final = "i.arrived_at is not null"
-CANCELLED: Final = f"{BOOKED} and i.arrived_at is null and i.booking_cancelled_at is not null"
-NO_SHOW: Final = (
-    f"{BOOKED} and i.arrived_at is null and i.booking_cancelled_at is null "
-    "and (i.no_show_at is not null or i.slot_day_end <= {as_of})"
-)
 REFUSED: Final = (
     f"{BOOKED} and i.arrived_at is null "
     "and (i.booking_cancelled_at is not null or i.no_show_at is not null or i.slot_day_end <= {as_of})"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from reports.compiler import reasons_of
 from reports.context import Context
 from reports.engine import run
 from reports.formats import cell, number
@@ -65,7 +64,7 @@ async def refusals(conn: Conn, context: Context, state: State) -> Refusals:
     valid = (
         frozenset(state.params.valid_reasons)
         if state.params.valid_reasons is not None
-        else reasons_of(context.directory.rules_at(context.now), context.directory)
+        else frozenset(context.directory.rules_at(context.now).valid_reasons)
     )
     open_ = state.with_params(valid_reasons=())
     report = await run(conn, replace(open_.params, levels=("refusal_reason",)), context, state.spec)
