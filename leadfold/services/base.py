@@ -29,7 +29,9 @@ LOOK_S = 0.5
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a part on uvloop."""
     import uvloop
+    from prometheus_client import disable_created_metrics
 
+    disable_created_metrics()  # a second metric beside each counter and histogram, which no list of ours names
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work)
 
