@@ -31,7 +31,8 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     import uvloop
     from prometheus_client import disable_created_metrics
 
-    disable_created_metrics()  # a second metric beside each counter and histogram, which no list of ours names
+    # A second metric beside each counter and histogram, which no list of ours names.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work)
 
