@@ -58,8 +58,9 @@ def test_missing_topic_is_refused_and_create_makes_it(tmp_path: Path, kafka_boot
 def test_embedded_log_moves_to_kafka(tmp_path: Path, kafka_bootstrap: str) -> None:
     shop = install(tmp_path / "shop", ("main", "sipuni"))
     with shop.running():
+        url = shop.url("main")
         for number in range(30):
-            call(shop.url("main"), number)
+            call(url, number)
         before = report(shop)
     on_kafka(shop, kafka_bootstrap)
     shop.ok("log", "create")
@@ -97,8 +98,9 @@ def test_separate_processes_on_kafka_and_a_postgres_of_the_users(
         while not all(p["ready"] for p in shop.json("status")["parts"].values()):
             assert time.monotonic() < deadline, shop.ok("status")
             time.sleep(0.5)
+        url = shop.url("main")
         for number in range(40):
-            call(shop.url("main"), number)
+            call(url, number)
         shop.ok("wait", "--timeout", "90")
         assert shop.json("sql", "select count(*) as n from inquiry") == [{"n": 40}]
         status = shop.json("status")
