@@ -190,6 +190,7 @@ def _event(fact: Fact, key: tuple[str, ...], time: datetime, now: datetime, key_
 def events(path: Path, *, source: SourceConfig, now: datetime, key_secret: bytes) -> Import:
     """Events of the native contract: CSV with columns type, id, time and the fact's fields, or one JSON object a line.
 
+    A cell of CSV that is a JSON object or array counts as one: lines of a receipt, a rule's body, an office's clock.
     Without an id the contents are the identity: the same file imported twice counts once.
 
     Raises WrongTable, OSError.
@@ -224,7 +225,20 @@ def events(path: Path, *, source: SourceConfig, now: datetime, key_secret: bytes
 
 def _csv_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
     rows = read_table(path, known=EVENT_COLUMNS, needed=("type",), open_ended=True)
-    return [(row.line, _identified(dict(row.cells))) for row in rows]
+    return [
+        (row.line, {name: _nested(cell) for name, cell in _identified(dict(row.cells)).items()})
+        for row in rows
+    ]
+
+
+def _nested(cell: str) -> Any:
+    """The object or array that a cell spells in JSON; any other text as it is."""
+    if cell[:1] not in ("{", "["):
+        return cell
+    try:
+        return json.loads(cell)
+    except ValueError:
+        return cell
 
 
 def _json_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:

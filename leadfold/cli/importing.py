@@ -76,8 +76,9 @@ def events(
 ) -> None:
     """Events of the native contract: a CSV with columns type, id, time and the fields of the fact, or `.jsonl`.
 
-    Types and fields: `leadfold openapi`. Without an id the row itself is the identity, so importing a file twice
-    counts once.
+    Types and fields: `leadfold openapi`. A cell may hold JSON where a field is an object or a list (`lines` of a receipt,
+    `attrs` of an office or stage, `body` of a rule). Without an id the row itself is the identity, so importing a file
+    twice counts once.
 
     Example: `leadfold import events sales.csv --source 1c --dry-run`
     """

@@ -1,12 +1,14 @@
 """Files that people bring: tables in every usual form, errors with line numbers, events that count once."""
 
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from domain.directory import Directory
 from domain.facts.company import EmployeeChanged, NumberAssigned
+from domain.facts.sales import SaleRecorded
 from ingest.sources import SourceConfig
 from leadfold import imports
 from leadfold.config_sync import BEGINNING
@@ -128,6 +130,28 @@ def test_events_from_csv_and_json_lines_count_once(tmp_path: Path) -> None:
     lines.write_text("{\n")
     with pytest.raises(WrongTable, match="line 1: is not JSON"):
         imports.events(lines, source=SOURCE, now=NOW, key_secret=KEY)
+
+
+def test_offices_stages_rules_and_receipts_from_csv(tmp_path: Path) -> None:
+    path = tmp_path / "e.csv"
+    path.write_text(
+        "type;dictionary;item;label;attrs;version;body;receipt_id;phone;lines;by\n"
+        'dictionary.changed;office;ural;Урал;{"timezone": "Asia/Yekaterinburg"};;;;;;\n'
+        'dictionary.changed;stage;done;Готово;"{""group"": ""won""}";;;;;;\n'
+        "dictionary.changed;reason;far;[Далеко];;;;;;;\n"
+        'rule.published;;;;;v1;{"attribution_days": 10};;;;\n'
+        'sale.recorded;;;;;;;r1;+79031234567;[{"price": 100, "qty": 2}];anna\n'
+    )
+    found = imports.events(path, source=SOURCE, now=NOW, key_secret=KEY)
+    assert found.wrong == []
+    directory = Directory.build(found.events)
+    assert directory.zone_of("ural") == "Asia/Yekaterinburg"
+    assert directory.entries["stage", "done"].attrs == {"group": "won"}
+    assert directory.entries["reason", "far"].label == "[Далеко]"
+    assert directory.rules_at(NOW).attribution_days == 10
+    sale = found.events[-1].data
+    assert isinstance(sale, SaleRecorded)
+    assert [line.price * line.qty for line in sale.lines] == [Decimal(200)]
 
 
 def test_many_rows_are_read_in_parts(tmp_path: Path) -> None:
