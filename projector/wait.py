@@ -39,7 +39,8 @@ async def wait_visible(
 ) -> Waited:
     """Wait until all that is in the spool and on the log now is in the live build and no group waits to be folded.
 
-    ``spool_depth`` gives the number of records in the spool; they must be on the log before its end is looked at.
+    ``spool_depth`` gives the number of records in the spool; they must be on the log before its end is looked at. It
+    raises LogUnavailable while it cannot say.
     ``timeout`` in seconds. Log or database away counts as not visible; it never raises for that. A database that went
     silent (frozen, half-open) is given up at the end of the time-out, a few seconds later at the latest.
     """
@@ -60,8 +61,8 @@ async def wait_visible(
                     missing = await within(max(left, _LEAST_S), _missing(conn, ends))
                     if not missing:
                         return Waited(True, time.monotonic() - started)
-            except LogUnavailable:
-                missing = "the log does not answer"
+            except LogUnavailable as error:
+                missing = str(error)
             except (psycopg.Error, OSError) as error:
                 if not is_gone(error):
                     raise

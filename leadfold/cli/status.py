@@ -43,8 +43,6 @@ def status(
 
 async def collect(current: Config) -> dict[str, Any]:
     """Everything that `leadfold status --json` prints. What cannot be found out is None, with the reason beside it."""
-    from leadfold.cli.wait import spool_depth
-
     settings = current.settings
     parts = dict(zip(_PARTS, await asyncio.gather(*(_part(settings, name) for name in _PARTS)), strict=True))
     log, projection = await _log_and_projection(settings)
@@ -58,7 +56,7 @@ async def collect(current: Config) -> dict[str, Any]:
             "engine": "embedded" if settings.embedded_postgres else "postgres",
             **projection.pop("database"),
         },
-        "spool": {"records": await spool_depth(settings)},
+        "spool": await _spool(settings),
         "projection": projection or None,
     }
 
@@ -97,6 +95,16 @@ async def _part(settings: Settings, name: str) -> dict[str, Any]:
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
         return found
     return found
+
+
+async def _spool(settings: Settings) -> dict[str, Any]:
+    from eventlog.contract import LogUnavailable
+    from leadfold.cli.wait import spool_depth
+
+    try:
+        return {"records": await spool_depth(settings)}
+    except LogUnavailable as error:
+        return {"records": None, "error": str(error)}
 
 
 async def _log_and_projection(settings: Settings) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -182,7 +190,8 @@ def _show(found: dict[str, Any]) -> None:
     out.print(
         f"log      {log['engine']}, {records}" + ("" if log["available"] else "  [red]does not answer[/]")
     )
-    out.print(f"spool    {found['spool']['records']} waiting")
+    waiting = found["spool"]["records"]
+    out.print(f"spool    {'[red]unknown[/]' if waiting is None else f'{waiting} waiting'}")
     out.print(
         f"postgres {found['database']['engine']}"
         + ("" if found["database"]["available"] else f"  [red]{found['database']['error']}[/]")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eventlog.contract import LogError, LogRefused
+from eventlog.contract import LogError, LogRefused, LogUnavailable
 from leadfold.cli.common import Exit, Json, config, err, print_json, run_async
 from leadfold.settings import Settings
 
@@ -71,7 +71,11 @@ async def waited(settings: Settings, timeout: float) -> Waited:  # noqa: ASYNC10
 
 
 async def spool_depth(settings: Settings) -> int:
-    """Records in the spool, counted in its file: ingest need not answer for that."""
+    """Records in the spool, counted in its file: ingest need not answer for that.
+
+    Raises:
+        LogUnavailable: the file cannot be read now; how many wait is unknown then, and not none.
+    """
     from eventlog.embedded import EmbeddedLog
     from leadfold.wiring import spool_path
 
@@ -81,6 +85,6 @@ async def spool_depth(settings: Settings) -> int:
     try:
         async with EmbeddedLog(path, create=False) as spool:
             first, following = (await spool.bounds())[0]
-    except LogError:
-        return 0
+    except LogError as error:
+        raise LogUnavailable(f"the spool cannot be counted: {error}") from error
     return following - first
