@@ -20,15 +20,22 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    once: Annotated[bool, typer.Option("--once", help="End after the report; nothing is left running or lying around.")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="End after the report; nothing is left running or lying around.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Another number, another town.")] = 1,
-    scale: Annotated[float, typer.Option(min=0.01, max=100, help="How many clients, 1 being a usual service.")] = 1.0,
+    scale: Annotated[
+        float, typer.Option(min=0.01, max=100, help="How many clients, 1 being a usual service.")
+    ] = 1.0,
     folder: Annotated[
         Path | None,
-        typer.Option("--dir", metavar="DIR", help="Where to install; made anew at every start. Default: build/demo"),
+        typer.Option(
+            "--dir", metavar="DIR", help="Where to install; made anew at every start. Default: build/demo"
+        ),
     ] = None,
     until: Annotated[
-        str | None, typer.Option(metavar="TIME", help="End of the history instead of now, e.g. 2026-06-30T12:00.")
+        str | None,
+        typer.Option(metavar="TIME", help="End of the history instead of now, e.g. 2026-06-30T12:00."),
     ] = None,
 ) -> None:
     """Half a year of an auto service in half a minute, and the report on it.

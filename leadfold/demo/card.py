@@ -47,19 +47,39 @@ def stage(scene: Scene, card: Card, at: datetime, name: str, by: Operator) -> li
     """A move of the CRM's lead, if it has one."""
     if not card.lead:
         return []
-    return [scene.fact("lead.stage_entered", at, {
-        "lead_id": card.lead, "pipeline": "service", "stage": name, "manual": True, "by": by.login,
-    })]
+    return [
+        scene.fact(
+            "lead.stage_entered",
+            at,
+            {
+                "lead_id": card.lead,
+                "pipeline": "service",
+                "stage": name,
+                "manual": True,
+                "by": by.login,
+            },
+        )
+    ]
 
 
-def categorise(scene: Scene, card: Card, at: datetime, category: str, by: Operator, *, loose: bool = True) -> list[Item]:
+def categorise(
+    scene: Scene, card: Card, at: datetime, category: str, by: Operator, *, loose: bool = True
+) -> list[Item]:
     """Choose the category; now and then a wrong one first, which is corrected (the last one wins)."""
     items: list[Item] = []
     subject = card.subject(scene, loose=loose)
     if scene.chance(0.04):
-        items.append(scene.fact("inquiry.categorised", at - timedelta(seconds=5), {
-            **subject, "category": "other", "by": by.login,
-        }))
+        items.append(
+            scene.fact(
+                "inquiry.categorised",
+                at - timedelta(seconds=5),
+                {
+                    **subject,
+                    "category": "other",
+                    "by": by.login,
+                },
+            )
+        )
     spelled = LABELS.get(category, category) if scene.chance(0.3) else category
     items.append(scene.fact("inquiry.categorised", at, {**subject, "category": spelled, "by": by.login}))
     card.truth.note(at, "category", category, sent=told_at(at))
@@ -79,6 +99,12 @@ def save(scene: Scene, card: Card, at: datetime, items: list[Item]) -> None:
 def result(scene: Scene, card: Card, at: datetime, value: str, by: Operator) -> Item:
     """The result task is answered; who answers it owns the inquiry (G9)."""
     card.truth.note(at, "result", by.id, sent=told_at(at))
-    return scene.fact("inquiry.result_set", at, {
-        **card.subject(scene, loose=False), "result": value, "by": by.login,
-    })
+    return scene.fact(
+        "inquiry.result_set",
+        at,
+        {
+            **card.subject(scene, loose=False),
+            "result": value,
+            "by": by.login,
+        },
+    )

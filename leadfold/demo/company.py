@@ -99,11 +99,30 @@ MOVED_LINE: Final = ("73432110022", "Радио")
 """From the hand-over day on this line advertises another channel."""
 
 OPERATORS: Final = (
-    Operator("e1", "Ольга Смирнова", "msk", "Колл-центр", "olga@sto.example", "5", "201", 0.12, "+79160000101"),
-    Operator("e2", "Иван Кузнецов", "msk", "Колл-центр", "ivan@sto.example", "6", "202", -0.08, "+79160000102"),
-    Operator("e3", "Анна Попова", "msk", "Колл-центр", "anna@sto.example", "7", "203", 0.05, "+79160000103", "205"),
-    Operator("e4", "Дмитрий Соколов", "ekb", "Приёмка", "dmitry@sto.example", "8", "204", 0.0, "+79120000104"),
-    Operator("e5", "Елена Морозова", "msk", "Приёмка", "elena@sto.example", "9", "205", -0.03, "+79160000105", "203"),
+    Operator(
+        "e1", "Ольга Смирнова", "msk", "Колл-центр", "olga@sto.example", "5", "201", 0.12, "+79160000101"
+    ),
+    Operator(
+        "e2", "Иван Кузнецов", "msk", "Колл-центр", "ivan@sto.example", "6", "202", -0.08, "+79160000102"
+    ),
+    Operator(
+        "e3", "Анна Попова", "msk", "Колл-центр", "anna@sto.example", "7", "203", 0.05, "+79160000103", "205"
+    ),
+    Operator(
+        "e4", "Дмитрий Соколов", "ekb", "Приёмка", "dmitry@sto.example", "8", "204", 0.0, "+79120000104"
+    ),
+    Operator(
+        "e5",
+        "Елена Морозова",
+        "msk",
+        "Приёмка",
+        "elena@sto.example",
+        "9",
+        "205",
+        -0.03,
+        "+79160000105",
+        "203",
+    ),
 )
 BY_ID: Final = {o.id: o for o in OPERATORS}
 

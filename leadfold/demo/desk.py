@@ -14,7 +14,13 @@ from leadfold.demo.wire.native import Item
 
 _CATEGORIES: Final = {"repair": 62, "parts": 13, "order_status": 9, "other": 16}
 _REASONS: Final = {
-    "price": 34, "terms": 16, "changed_mind": 12, "slow_answer": 6, "not_our_work": 12, "not_our_car": 12, "no_technology": 8,
+    "price": 34,
+    "terms": 16,
+    "changed_mind": 12,
+    "slow_answer": 6,
+    "not_our_work": 12,
+    "not_our_car": 12,
+    "no_technology": 8,
 }
 """Weights of what is chosen."""
 
@@ -26,28 +32,70 @@ def open_lead(scene: Scene, card: Card, at: datetime, by: Operator) -> None:
         card.lead = f"L-{scene.number('lead'):06}"
         who = {"phone": f"+{card.phone}", "contact_id": scene.contact(card.person)}
         base = {"lead_id": card.lead, **card.ref, **who}
-        items.append(scene.fact("lead.opened", at, {
-            **base, "client_name": card.person.name, "type": card.truth.kind, "pipeline": "service", "stage": "new",
-            "responsible": by.login, "by": by.login,
-        }))
-        items.append(scene.fact("lead.stage_entered", at, {
-            "lead_id": card.lead, "pipeline": "service", "stage": "new", "manual": False,
-        }))
+        items.append(
+            scene.fact(
+                "lead.opened",
+                at,
+                {
+                    **base,
+                    "client_name": card.person.name,
+                    "type": card.truth.kind,
+                    "pipeline": "service",
+                    "stage": "new",
+                    "responsible": by.login,
+                    "by": by.login,
+                },
+            )
+        )
+        items.append(
+            scene.fact(
+                "lead.stage_entered",
+                at,
+                {
+                    "lead_id": card.lead,
+                    "pipeline": "service",
+                    "stage": "new",
+                    "manual": False,
+                },
+            )
+        )
         if scene.chance(0.08):
-            items.append(scene.fact("lead.responsible_assigned", at + timedelta(seconds=30), {
-                "lead_id": card.lead, "to": by.login,
-            }))
+            items.append(
+                scene.fact(
+                    "lead.responsible_assigned",
+                    at + timedelta(seconds=30),
+                    {
+                        "lead_id": card.lead,
+                        "to": by.login,
+                    },
+                )
+            )
             at += timedelta(seconds=30)
     if scene.chance(0.5):
-        items.append(scene.fact("task.created", at, {
-            "task_id": f"T-{card.group}", **card.subject(scene, loose=False), "kind": "set_result", "assignee": by.login,
-            "due_at": (at + timedelta(minutes=15)).isoformat(),
-        }))
+        items.append(
+            scene.fact(
+                "task.created",
+                at,
+                {
+                    "task_id": f"T-{card.group}",
+                    **card.subject(scene, loose=False),
+                    "kind": "set_result",
+                    "assignee": by.login,
+                    "due_at": (at + timedelta(minutes=15)).isoformat(),
+                },
+            )
+        )
     scene.crm(at + timedelta(seconds=2), card.group, items)
 
 
 def qualify(
-    scene: Scene, card: Card, talked: datetime, by: Operator, *, category: str | None = None, forget: float = 0.04,
+    scene: Scene,
+    card: Card,
+    talked: datetime,
+    by: Operator,
+    *,
+    category: str | None = None,
+    forget: float = 0.04,
 ) -> datetime:
     """After a conversation: category, result, and what follows from it. Returns when the story is over."""
     at = scene.after(talked, 15, 240) if scene.chance(0.92) else scene.after(talked, 3600, 4 * 3600)
@@ -66,9 +114,17 @@ def qualify(
     items += stage(scene, card, at, "qualified", by)
     outcome = _outcome(scene, by, card)
     if scene.chance(0.4):
-        items.append(scene.fact("task.completed", at, {
-            "task_id": f"T-{card.group}", **card.subject(scene, loose=False), "by": by.login,
-        }))
+        items.append(
+            scene.fact(
+                "task.completed",
+                at,
+                {
+                    "task_id": f"T-{card.group}",
+                    **card.subject(scene, loose=False),
+                    "by": by.login,
+                },
+            )
+        )
     if outcome == "refusal":
         items += refuse(scene, card, at, by)
         save(scene, card, at, items)
@@ -137,12 +193,18 @@ def _comes_back(scene: Scene, card: Card, at: datetime, by: Operator) -> datetim
     assert talk.operator is not None
     more = Card(
         truth=scene.open("sipuni", "call", talk.call_id, card.person.id, again, "phone", office=line.office),
-        person=card.person, phone=phone, ref={"call_id": talk.call_id}, group=f"card:{talk.call_id}", lead=card.lead,
+        person=card.person,
+        phone=phone,
+        ref={"call_id": talk.call_id},
+        group=f"card:{talk.call_id}",
+        lead=card.lead,
     )
     more.truth.note(talk.ended, "talk", talk.operator.id)
     saved = scene.after(talk.ended, 20, 120)
     items = categorise(scene, more, saved, "continuation", by, loose=False)
     items.append(result(scene, more, saved, "booked", by))
-    booking, end = service.book(scene, card, saved, by, {**more.ref, "contact_id": scene.contact(card.person)})
+    booking, end = service.book(
+        scene, card, saved, by, {**more.ref, "contact_id": scene.contact(card.person)}
+    )
     save(scene, more, saved, items + booking)
     return end

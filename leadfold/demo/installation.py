@@ -34,7 +34,12 @@ def write(folder: Path, handover: date, changes: dict[str, dict[str, Any]] | Non
     tables: dict[str, dict[str, Any]] = {
         "company": {"name": "Автосервис «Пример»", "timezone": COMPANY_ZONE},
         # History is replayed at once, each delivery with the moment when it came.
-        "ingest": {"host": "127.0.0.1", "accept_received_header": True, "rate_per_s": 1e6, "rate_burst": 1_000_000},
+        "ingest": {
+            "host": "127.0.0.1",
+            "accept_received_header": True,
+            "rate_per_s": 1e6,
+            "rate_burst": 1_000_000,
+        },
         "reports": {},
         "projector": {"batch": 2000},
     }
@@ -91,7 +96,9 @@ def _array(items: list[dict[str, Any]]) -> AoT:
 def _sources() -> list[dict[str, Any]]:
     return [
         {
-            "name": name, "provider": provider, "secret": secrets.token_urlsafe(24),
+            "name": name,
+            "provider": provider,
+            "secret": secrets.token_urlsafe(24),
             **({"office": OFFICE[name], "timezone": OFFICES[OFFICE[name]].zone} if name in OFFICE else {}),
         }
         for name, provider in PROVIDERS.items()
@@ -106,10 +113,18 @@ def _directory(handover: date) -> tuple[tuple[str, list[dict[str, Any]]], ...]:
         if o.ext_after:
             held[0]["to"] = handover
             held.append({"ext": o.ext_after, "source": CABINET, "from": handover})
-        employees.append({
-            "id": o.id, "name": o.name, "team": o.team, "office": o.office, "role": "operator", "extensions": held,
-            "logins": [o.login, o.jivo], "phones": [o.phone],
-        })
+        employees.append(
+            {
+                "id": o.id,
+                "name": o.name,
+                "team": o.team,
+                "office": o.office,
+                "role": "operator",
+                "extensions": held,
+                "logins": [o.login, o.jivo],
+                "phones": [o.phone],
+            }
+        )
     numbers: list[dict[str, Any]] = []
     for line in LINES:
         number = {"number": f"+{line.number}", "channel": line.channel, "office": line.office}
@@ -118,7 +133,11 @@ def _directory(handover: date) -> tuple[tuple[str, list[dict[str, Any]]], ...]:
             continue
         numbers += [{**number, "to": handover}, {**number, "channel": MOVED_LINE[1], "from": handover}]
     plans = [
-        {"metric": "arrival_rate", "value": int(rate), **{k: v for k, v in (("team", team), ("employee", who)) if v}}
+        {
+            "metric": "arrival_rate",
+            "value": int(rate),
+            **{k: v for k, v in (("team", team), ("employee", who)) if v},
+        }
         for team, who, rate in RATES
     ]
     return ("offices", offices), ("employees", employees), ("numbers", numbers), ("plans", plans)

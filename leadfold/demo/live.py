@@ -16,7 +16,11 @@ EVERY_S = (3.0, 9.0)
 
 
 async def trickle(
-    history: History, poster: Poster, stop: asyncio.Event, told: Callable[[int], None], every_s: tuple[float, float] = EVERY_S
+    history: History,
+    poster: Poster,
+    stop: asyncio.Event,
+    told: Callable[[int], None],
+    every_s: tuple[float, float] = EVERY_S,
 ) -> None:
     """Post what becomes due until ``stop``: the rest of the history, and a new story every few seconds.
 

@@ -34,7 +34,9 @@ def _new(scene: Scene, at: datetime, phone: str | None, line: Line) -> Call:
     return Call(call_id, True, on_wire(scene, phone), line.number, at, scheme=scheme)
 
 
-def answered(scene: Scene, at: datetime, phone: str | None, line: Line, operator: Operator, *, talk: int | None = None) -> Talk:
+def answered(
+    scene: Scene, at: datetime, phone: str | None, line: Line, operator: Operator, *, talk: int | None = None
+) -> Talk:
     """An inbound call that a person takes: alone, as one of a ring group, or transferred to a second one."""
     rng, say = scene.rng, scene.script.say
     call = _new(scene, at, phone, line)
@@ -42,7 +44,11 @@ def answered(scene: Scene, at: datetime, phone: str | None, line: Line, operator
     _tracking(scene, call, line)
     ring_at = at + timedelta(seconds=rng.choice((1, 2, 2, 3, 8)))
     answer_at = ring_at + timedelta(seconds=int(rng.triangular(2, 40, 7)))
-    others = [BY_ID[i] for i in RING[line.office] if i != operator.id and scene.chance(0.5)] if scene.chance(0.45) else []
+    others = (
+        [BY_ID[i] for i in RING[line.office] if i != operator.id and scene.chance(0.5)]
+        if scene.chance(0.45)
+        else []
+    )
     rung = [*others, operator]
     for one in rung:
         say(call.rang(ring_at, scene.ext(one, at)))
@@ -57,14 +63,23 @@ def answered(scene: Scene, at: datetime, phone: str | None, line: Line, operator
         last = _transfer(scene, call, operator, answer_at, length, line)
         rung.append(last)
     exts = tuple(dict.fromkeys(scene.ext(o, at) for o in rung))
-    say(call.ended(
-        end, scene.ext(last, at), "ANSWER", rung=exts, answered_at=answer_at, twice_encoded=scene.chance(0.1)
-    ))
+    say(
+        call.ended(
+            end,
+            scene.ext(last, at),
+            "ANSWER",
+            rung=exts,
+            answered_at=answer_at,
+            twice_encoded=scene.chance(0.1),
+        )
+    )
     scene.busy[last.id] = end
     return Talk(call.id, end, last)
 
 
-def _transfer(scene: Scene, call: Call, operator: Operator, answer_at: datetime, length: int, line: Line) -> Operator:
+def _transfer(
+    scene: Scene, call: Call, operator: Operator, answer_at: datetime, length: int, line: Line
+) -> Operator:
     to = BY_ID[scene.rng.choice([i for i in RING[line.office] if i != operator.id])]
     moved = answer_at + timedelta(seconds=int(length * 0.4))
     came, went = scene.ext(operator, call.started), scene.ext(to, call.started)
@@ -97,12 +112,23 @@ def missed(scene: Scene, at: datetime, phone: str | None, line: Line, *, opened:
 
 
 def outgoing(
-    scene: Scene, at: datetime, phone: str, operator: Operator, *, reached: bool, callback_id: str | None = None,
+    scene: Scene,
+    at: datetime,
+    phone: str,
+    operator: Operator,
+    *,
+    reached: bool,
+    callback_id: str | None = None,
     talk: int | None = None,
 ) -> Talk:
     """We dial a client: event 1 comes twice, a second apart."""
     call = Call(
-        f"{int(at.timestamp())}.{10_000 + scene.number('call')}", False, phone, "", at, callback_id=callback_id
+        f"{int(at.timestamp())}.{10_000 + scene.number('call')}",
+        False,
+        phone,
+        "",
+        at,
+        callback_id=callback_id,
     )
     ext, say = scene.ext(operator, at), scene.script.say
     say(call.rang(at, ext), call.rang(at + timedelta(seconds=1), ext))
@@ -124,21 +150,43 @@ def internal(scene: Scene, at: datetime, caller: Operator, called: Operator) -> 
     """Two extensions talk: never a lead."""
     came, went = scene.ext(caller, at), scene.ext(called, at)
     call = Call(f"{int(at.timestamp())}.{10_000 + scene.number('call')}", True, CABINET + came, "", at)
-    scene.script.say(*(
-        sipuni.between_extensions(delivery) for delivery in (
-            call.rang(at, went), call.answered(at + timedelta(seconds=4), went),
-            call.ended(
-                at + timedelta(seconds=60), went, "ANSWER", rung=(went,), answered_at=at + timedelta(seconds=4)
-            ),
+    scene.script.say(
+        *(
+            sipuni.between_extensions(delivery)
+            for delivery in (
+                call.rang(at, went),
+                call.answered(at + timedelta(seconds=4), went),
+                call.ended(
+                    at + timedelta(seconds=60),
+                    went,
+                    "ANSWER",
+                    rung=(went,),
+                    answered_at=at + timedelta(seconds=4),
+                ),
+            )
         )
-    ))
+    )
 
 
 def _tracking(scene: Scene, call: Call, line: Line) -> None:
-    if line.channel in ("Яндекс Директ", "Сайт", "Яндекс Карты") and call.client not in ("", "anonymous") and scene.chance(0.5):
-        utm = {"utm_source": "yandex", "utm_medium": "cpc", "utm_campaign": scene.rng.choice(("remont", "to", "shiny"))}
+    if (
+        line.channel in ("Яндекс Директ", "Сайт", "Яндекс Карты")
+        and call.client not in ("", "anonymous")
+        and scene.chance(0.5)
+    ):
+        utm = {
+            "utm_source": "yandex",
+            "utm_medium": "cpc",
+            "utm_campaign": scene.rng.choice(("remont", "to", "shiny")),
+        }
         landing = f"{SHOP}/?{urlencode(utm)}" if line.channel == "Яндекс Директ" else f"{SHOP}/remont"
         cookie = f"{scene.rng.randrange(10**8, 10**9)}.{int(call.started.timestamp()) - 300}"
-        scene.script.say(sipuni.tracked(
-            call, call.started + timedelta(seconds=3), cookie=cookie, landing=landing, referrer="https://yandex.ru/"
-        ))
+        scene.script.say(
+            sipuni.tracked(
+                call,
+                call.started + timedelta(seconds=3),
+                cookie=cookie,
+                landing=landing,
+                referrer="https://yandex.ru/",
+            )
+        )

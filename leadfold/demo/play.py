@@ -94,7 +94,9 @@ def prepare(folder: Path) -> None:
         else:
             shutil.rmtree(folder)
     folder.mkdir(parents=True)
-    (folder / MARK).write_text("Made by `leadfold demo`, which empties this folder when it starts again.\n", encoding="utf-8")
+    (folder / MARK).write_text(
+        "Made by `leadfold demo`, which empties this folder when it starts again.\n", encoding="utf-8"
+    )
 
 
 def last_full_month(until: datetime) -> tuple[date, date]:
@@ -116,11 +118,15 @@ async def _unless_stopped(work: Coroutine[Any, Any, None], stop: asyncio.Event) 
             await task
 
 
-async def _show_and_serve(plan: Plan, server: Server, show: Show, stop: asyncio.Event, started: float) -> None:
+async def _show_and_serve(
+    plan: Plan, server: Server, show: Show, stop: asyncio.Event, started: float
+) -> None:
     history = await asyncio.to_thread(generate, plan.seed, plan.until, days=plan.days, scale=plan.scale)
     said = await asyncio.to_thread(with_habits, history.past(), plan.seed, until=plan.until)
     ingest = await server.ready("ingest")
-    show.line(f"Leadfold runs in {plan.folder}: {plan.days} days of an auto service are posted to {ingest.url}")
+    show.line(
+        f"Leadfold runs in {plan.folder}: {plan.days} days of an auto service are posted to {ingest.url}"
+    )
     addresses = targets(server.settings, ingest.url)
     posted_s = await post_history(said, addresses, show)
     await _visible(server, show)
@@ -177,7 +183,11 @@ async def _report(plan: Plan, server: Server, first: date, last: date) -> None:
         arguments += ["--as-of", plan.until.isoformat()]
     sys.stdout.flush()
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "leadfold", *arguments, env={**os.environ, "LEADFOLD_CONFIG": str(server.config_file)}
+        sys.executable,
+        "-m",
+        "leadfold",
+        *arguments,
+        env={**os.environ, "LEADFOLD_CONFIG": str(server.config_file)},
     )
     try:
         if await process.wait():
@@ -200,5 +210,8 @@ async def _live(history: History, addresses: dict[str, Target], show: Show, stop
     with show.waiting("live traffic goes on: Ctrl-C ends the demo") as update:
         async with Poster(addresses, connections=4, give_up_s=30) as poster:
             await trickle(
-                history, poster, stop, lambda n: update(f"live traffic, {n} webhooks so far: Ctrl-C ends the demo")
+                history,
+                poster,
+                stop,
+                lambda n: update(f"live traffic, {n} webhooks so far: Ctrl-C ends the demo"),
             )

@@ -48,7 +48,12 @@ class Poster:
     """
 
     def __init__(
-        self, targets: Mapping[str, Target], *, connections: int = 32, dated: bool = False, timeout_s: float = 10,
+        self,
+        targets: Mapping[str, Target],
+        *,
+        connections: int = 32,
+        dated: bool = False,
+        timeout_s: float = 10,
         give_up_s: float = 120,
     ) -> None:
         self._targets = {name: (t.url, dict(t.headers)) for name, t in targets.items()}
@@ -102,7 +107,11 @@ class Poster:
             headers[RECEIVED_HEADER] = sent.at.isoformat()
         try:
             async with self._session.request(
-                sent.method, URL(url, encoded=True), data=sent.body or None, headers=headers, allow_redirects=False
+                sent.method,
+                URL(url, encoded=True),
+                data=sent.body or None,
+                headers=headers,
+                allow_redirects=False,
             ) as response:
                 body = await response.read()
                 after = response.headers.get("Retry-After", "")
@@ -110,7 +119,9 @@ class Poster:
         except (aiohttp.ClientError, TimeoutError, ConnectionError):
             return 0, b"", 0.0
 
-    async def post_all(self, deliveries: Iterable[Sent], on_answer: Callable[[Answer], None] | None = None) -> None:
+    async def post_all(
+        self, deliveries: Iterable[Sent], on_answer: Callable[[Answer], None] | None = None
+    ) -> None:
         """Post many, in their order of starting, as many at a time as there are connections."""
         queue = iter(deliveries)
 

@@ -65,13 +65,31 @@ class Scene:
         return BY_ID[chosen]
 
     def open(
-        self, source: str, opening: str, native_id: str | None, person: str, at: datetime, kind: Kind, *, office: str | None,
-        channel: str | None = None, outgoing: bool = False,
+        self,
+        source: str,
+        opening: str,
+        native_id: str | None,
+        person: str,
+        at: datetime,
+        kind: Kind,
+        *,
+        office: str | None,
+        channel: str | None = None,
+        outgoing: bool = False,
     ) -> Truth:
         """Write down an inquiry of the simulated world."""
         truth = Truth(
-            source=source, provider=PROVIDERS[source], opening=opening, native=native_id, person=person, opened_at=at,
-            direction="out" if outgoing else "in", kind=kind, office=office, zone=OFFICES[office].zone if office else COMPANY_ZONE, channel=channel,
+            source=source,
+            provider=PROVIDERS[source],
+            opening=opening,
+            native=native_id,
+            person=person,
+            opened_at=at,
+            direction="out" if outgoing else "in",
+            kind=kind,
+            office=office,
+            zone=OFFICES[office].zone if office else COMPANY_ZONE,
+            channel=channel,
         )
         self.truths.append(truth)
         return truth

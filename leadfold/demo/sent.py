@@ -15,7 +15,13 @@ CRM: Final = "crm"
 ERP: Final = "erp"
 
 PROVIDERS: Final[dict[str, str]] = {
-    SIPUNI: "sipuni", JIVO: "jivo", JIVO_EKB: "jivo", TILDA: "tilda", FORM: "form", CRM: "native", ERP: "native",
+    SIPUNI: "sipuni",
+    JIVO: "jivo",
+    JIVO_EKB: "jivo",
+    TILDA: "tilda",
+    FORM: "form",
+    CRM: "native",
+    ERP: "native",
 }
 """Name of the source in the demo's configuration → provider (adapter) it speaks as."""
 

@@ -40,8 +40,17 @@ class Server:
     async def __aenter__(self) -> Self:
         with self._output.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "leadfold", "run", "--quiet", "--config", str(self.config_file),
-                stdin=asyncio.subprocess.PIPE, stdout=output, stderr=output, env={**os.environ, PARENT_PIPE: "1"},
+                sys.executable,
+                "-m",
+                "leadfold",
+                "run",
+                "--quiet",
+                "--config",
+                str(self.config_file),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                env={**os.environ, PARENT_PIPE: "1"},
                 start_new_session=True,  # Ctrl-C in the terminal is for us
             )
         return self

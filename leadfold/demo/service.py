@@ -14,26 +14,52 @@ from leadfold.demo.truth import Receipt
 from leadfold.demo.wire.native import Item
 
 _WORKS = (
-    ("Замена масла", 1500), ("Диагностика подвески", 1200), ("Замена колодок", 2800), ("Развал-схождение", 2400),
-    ("Замена ремня ГРМ", 9800), ("Шиномонтаж", 3200), ("Ремонт стартера", 5400), ("Замена сцепления", 14500),
-    ("Компьютерная диагностика", 1800), ("Промывка форсунок", 3900),
+    ("Замена масла", 1500),
+    ("Диагностика подвески", 1200),
+    ("Замена колодок", 2800),
+    ("Развал-схождение", 2400),
+    ("Замена ремня ГРМ", 9800),
+    ("Шиномонтаж", 3200),
+    ("Ремонт стартера", 5400),
+    ("Замена сцепления", 14500),
+    ("Компьютерная диагностика", 1800),
+    ("Промывка форсунок", 3900),
 )
 _PARTS = (
-    ("Фильтр масляный", 650), ("Масло моторное 4 л", 3400), ("Колодки передние", 3900), ("Комплект ГРМ", 8700),
-    ("Стойка амортизатора", 6200), ("Свечи зажигания", 2100), ("Комплект сцепления", 17800), ("Аккумулятор", 8900),
+    ("Фильтр масляный", 650),
+    ("Масло моторное 4 л", 3400),
+    ("Колодки передние", 3900),
+    ("Комплект ГРМ", 8700),
+    ("Стойка амортизатора", 6200),
+    ("Свечи зажигания", 2100),
+    ("Комплект сцепления", 17800),
+    ("Аккумулятор", 8900),
 )
 
 
-def book(scene: Scene, card: Card, at: datetime, by: Operator, subject: dict[str, Any]) -> tuple[list[Item], datetime]:
+def book(
+    scene: Scene, card: Card, at: datetime, by: Operator, subject: dict[str, Any]
+) -> tuple[list[Item], datetime]:
     """A slot is agreed at ``at``. Returns the facts to save with it, and when everything that follows is over."""
     assert card.person is not None
     office = scene.office_of(card.person)
     booking = f"B-{scene.number('booking'):06}"
     slot = _slot(scene, card, at)
     _note(card, at, slot)
-    facts = [scene.fact("booking.made", at, {
-        "booking_id": booking, **subject, "kind": "service", "slot": slot.isoformat(), "office": office.id, "by": by.login,
-    })]
+    facts = [
+        scene.fact(
+            "booking.made",
+            at,
+            {
+                "booking_id": booking,
+                **subject,
+                "kind": "service",
+                "slot": slot.isoformat(),
+                "office": office.id,
+                "by": by.login,
+            },
+        )
+    ]
     facts += stage(scene, card, at, "booked", by)
     _remind(scene, card, at, slot, by)
     since = at
@@ -56,9 +82,13 @@ def _note(card: Card, at: datetime, slot: datetime) -> None:
 def _slot(scene: Scene, card: Card, after: datetime) -> datetime:
     assert card.person is not None
     office = scene.office_of(card.person)
-    day = office.local(after).date() + timedelta(days=scene.rng.choices((1, 2, 3, 4, 6, 9, 14), (30, 22, 15, 10, 10, 8, 5))[0])
+    day = office.local(after).date() + timedelta(
+        days=scene.rng.choices((1, 2, 3, 4, 6, 9, 14), (30, 22, 15, 10, 10, 8, 5))[0]
+    )
     first, last = hours(day)
-    return office.at(day, scene.rng.randrange(first, last - 1), scene.rng.choice((0, 30))).astimezone(after.tzinfo)
+    return office.at(day, scene.rng.randrange(first, last - 1), scene.rng.choice((0, 30))).astimezone(
+        after.tzinfo
+    )
 
 
 def _remind(scene: Scene, card: Card, at: datetime, slot: datetime, by: Operator) -> None:
@@ -67,10 +97,14 @@ def _remind(scene: Scene, card: Card, at: datetime, slot: datetime, by: Operator
     assert card.person is not None
     assert card.phone is not None
     if eve > at + timedelta(hours=8) and scene.chance(0.4) and scene.office_of(card.person).is_open(eve):
-        phone.outgoing(scene, eve, card.phone, by, reached=scene.chance(0.8), talk=scene.rng.randrange(15, 60))
+        phone.outgoing(
+            scene, eve, card.phone, by, reached=scene.chance(0.8), talk=scene.rng.randrange(15, 60)
+        )
 
 
-def _move(scene: Scene, card: Card, booking: str, at: datetime, slot: datetime, by: Operator) -> tuple[datetime, datetime]:
+def _move(
+    scene: Scene, card: Card, booking: str, at: datetime, slot: datetime, by: Operator
+) -> tuple[datetime, datetime]:
     """The client asks for another date by phone: a non-target inquiry, and the same booking (R0.38).
 
     Returns when he asked, and the slot from then on.
@@ -86,16 +120,29 @@ def _move(scene: Scene, card: Card, booking: str, at: datetime, slot: datetime, 
     assert talk.operator is not None
     asked = Card(
         truth=scene.open("sipuni", "call", talk.call_id, card.person.id, when, "phone", office=line.office),
-        person=card.person, phone=number, ref={"call_id": talk.call_id}, group=f"card:{talk.call_id}", lead=card.lead,
+        person=card.person,
+        phone=number,
+        ref={"call_id": talk.call_id},
+        group=f"card:{talk.call_id}",
+        lead=card.lead,
     )
     asked.truth.note(talk.ended, "talk", talk.operator.id)
     saved = scene.after(talk.ended, 15, 90)
     items = categorise(scene, asked, saved, "continuation", by, loose=False)
     items.append(result(scene, asked, saved, "consultation", by))
     moved = _slot(scene, card, max(saved, slot))
-    items.append(scene.fact("booking.moved", saved, {
-        "booking_id": booking, "slot": moved.isoformat(), "contact_id": scene.contact(card.person), "by": by.login,
-    }))
+    items.append(
+        scene.fact(
+            "booking.moved",
+            saved,
+            {
+                "booking_id": booking,
+                "slot": moved.isoformat(),
+                "contact_id": scene.contact(card.person),
+                "by": by.login,
+            },
+        )
+    )
     card.truth.note(saved, "moved", moved, sent=saved + timedelta(seconds=3))
     save(scene, asked, saved, items)
     return saved, moved
@@ -109,9 +156,18 @@ def _cancel(scene: Scene, card: Card, booking: str, at: datetime, slot: datetime
     told = when + timedelta(seconds=3)
     card.truth.note(when, "cancelled", sent=told)
     card.truth.note(when, "refusal", reason, sent=told)
-    items = [scene.fact("booking.cancelled", when, {
-        "booking_id": booking, "contact_id": scene.contact(card.person), "reason": reason, "by": by.login,
-    })]
+    items = [
+        scene.fact(
+            "booking.cancelled",
+            when,
+            {
+                "booking_id": booking,
+                "contact_id": scene.contact(card.person),
+                "reason": reason,
+                "by": by.login,
+            },
+        )
+    ]
     if card.lead:
         items.append(scene.fact("lead.lost", when, {"lead_id": card.lead, "reason": reason, "by": by.login}))
     scene.crm(told, card.group, items)
@@ -127,9 +183,21 @@ def _no_show(scene: Scene, card: Card, booking: str, slot: datetime, by: Operato
         when = slot + timedelta(hours=2)
         told = when + timedelta(seconds=3)
         card.truth.note(when, "no_show", sent=told)
-        scene.crm(told, card.group, [scene.fact("client.no_show", when, {
-            "booking_id": booking, "contact_id": scene.contact(card.person), "by": by.login,
-        })])
+        scene.crm(
+            told,
+            card.group,
+            [
+                scene.fact(
+                    "client.no_show",
+                    when,
+                    {
+                        "booking_id": booking,
+                        "contact_id": scene.contact(card.person),
+                        "by": by.login,
+                    },
+                )
+            ],
+        )
         return when
     if not scene.chance(0.35):
         return slot + timedelta(days=1)
@@ -139,10 +207,25 @@ def _no_show(scene: Scene, card: Card, booking: str, slot: datetime, by: Operato
     again = f"B-{scene.number('booking'):06}"
     new_slot = _slot(scene, card, saved)
     _note(card, saved, new_slot)
-    scene.crm(saved + timedelta(seconds=3), card.group, [scene.fact("booking.made", saved, {
-        "booking_id": again, "phone": f"+{card.phone}", "contact_id": scene.contact(card.person), "kind": "service",
-        "slot": new_slot.isoformat(), "office": office.id, "by": by.login,
-    })])
+    scene.crm(
+        saved + timedelta(seconds=3),
+        card.group,
+        [
+            scene.fact(
+                "booking.made",
+                saved,
+                {
+                    "booking_id": again,
+                    "phone": f"+{card.phone}",
+                    "contact_id": scene.contact(card.person),
+                    "kind": "service",
+                    "slot": new_slot.isoformat(),
+                    "office": office.id,
+                    "by": by.login,
+                },
+            )
+        ],
+    )
     return arrive(scene, card, new_slot, by, booking=again)
 
 
@@ -159,23 +242,59 @@ def arrive(scene: Scene, card: Card, slot: datetime, by: Operator, *, booking: s
     if booking and scene.chance(0.7):
         told = came + timedelta(minutes=2)
         card.truth.note(came, "arrived", sent=told)
-        scene.crm(told, card.group, [scene.fact("client.arrived", came, {
-            **named, **who, "visit_id": f"V-{scene.number('visit'):06}", "office": person.office, "by": by.login,
-        })])
+        scene.crm(
+            told,
+            card.group,
+            [
+                scene.fact(
+                    "client.arrived",
+                    came,
+                    {
+                        **named,
+                        **who,
+                        "visit_id": f"V-{scene.number('visit'):06}",
+                        "office": person.office,
+                        "by": by.login,
+                    },
+                )
+            ],
+        )
     order = f"ZN-{scene.number('order'):06}"
     accepted = came + timedelta(minutes=10)
-    told = scene.erp(accepted, "order.opened", {
-        "order_id": order, **named, "phone": f"+{card.phone}", "client_id": person.erp, "car": person.car,
-        "office": person.office, "client_name": person.name,
-    })
+    told = scene.erp(
+        accepted,
+        "order.opened",
+        {
+            "order_id": order,
+            **named,
+            "phone": f"+{card.phone}",
+            "client_id": person.erp,
+            "car": person.car,
+            "office": person.office,
+            "client_name": person.name,
+        },
+    )
     card.truth.note(accepted, "arrived", sent=told)
     done = accepted + timedelta(hours=scene.rng.choice((1, 2, 3, 5, 24, 28, 52)))
     end = _sell(scene, card, order, done)
-    told = scene.erp(done + timedelta(minutes=10), "order.handed_over", {"order_id": order, "client_id": person.erp})
+    told = scene.erp(
+        done + timedelta(minutes=10), "order.handed_over", {"order_id": order, "client_id": person.erp}
+    )
     if card.lead:
-        scene.crm(told, card.group, [scene.fact("lead.won", done + timedelta(minutes=10), {
-            "lead_id": card.lead, "by": by.login,
-        })])
+        scene.crm(
+            told,
+            card.group,
+            [
+                scene.fact(
+                    "lead.won",
+                    done + timedelta(minutes=10),
+                    {
+                        "lead_id": card.lead,
+                        "by": by.login,
+                    },
+                )
+            ],
+        )
     return max(end, told)
 
 
@@ -185,7 +304,12 @@ def _sell(scene: Scene, card: Card, order: str, at: datetime) -> datetime:
     for n in range(2 if scene.chance(0.08) else 1):
         lines, receipt = _lines(scene, f"R-{scene.number('receipt'):06}")
         sold = at + timedelta(minutes=5 * n)
-        data = {"receipt_id": receipt.key, "document": "receipt", "order_id": order, "client_id": card.person.erp}
+        data = {
+            "receipt_id": receipt.key,
+            "document": "receipt",
+            "order_id": order,
+            "client_id": card.person.erp,
+        }
         told = scene.erp(sold, "sale.recorded", {**data, "lines": lines}, nightly=scene.chance(0.3))
         card.truth.note(sold, "sale", receipt, sent=told)
         end = max(end, told)
@@ -201,7 +325,9 @@ def _refund(
     assert card.person is not None
     at = sold + timedelta(days=scene.rng.randrange(1, 9), hours=1)
     data: dict[str, Any] = {
-        "receipt_id": receipt.key, "refund_id": f"RF-{scene.number('refund'):05}", "order_id": order,
+        "receipt_id": receipt.key,
+        "refund_id": f"RF-{scene.number('refund'):05}",
+        "order_id": order,
         "client_id": card.person.erp,
     }
     back = receipt
@@ -219,7 +345,12 @@ def _lines(scene: Scene, key: str) -> tuple[list[dict[str, str]], Receipt]:
     rng = scene.rng
     lines: list[dict[str, str]] = []
     for name, price in rng.sample(_WORKS, rng.choice((1, 1, 2, 3))):
-        line = {"kind": "work", "name": name, "qty": "1", "price": f"{price * rng.choice((1, 1.1, 1.25)):.2f}"}
+        line = {
+            "kind": "work",
+            "name": name,
+            "qty": "1",
+            "price": f"{price * rng.choice((1, 1.1, 1.25)):.2f}",
+        }
         if rng.random() < 0.1:
             line["discount"] = f"{price // 10}.00"
         if rng.random() < 0.2:
@@ -232,7 +363,9 @@ def _lines(scene: Scene, key: str) -> tuple[list[dict[str, str]], Receipt]:
         lines.append(line)
     figures = [_figures(line) for line in lines]
     receipt = Receipt(
-        key, sum((a for a, _ in figures), Decimal(0)), sum((m or Decimal(0) for _, m in figures), Decimal(0)),
+        key,
+        sum((a for a, _ in figures), Decimal(0)),
+        sum((m or Decimal(0) for _, m in figures), Decimal(0)),
         incomplete=any(m is None for _, m in figures),
     )
     return lines, receipt

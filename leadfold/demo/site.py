@@ -22,8 +22,14 @@ _UTM: Final[tuple[dict[str, str], ...]] = (
     {},
 )
 _ASKED: Final = (
-    "Сколько стоит замена масла?", "Стучит подвеска, когда можно подъехать?", "Нужна диагностика", "Замена колодок",
-    "Есть ли в наличии фильтры?", "Перезвоните, пожалуйста", "Запишите на развал-схождение", "Не заводится, что делать?",
+    "Сколько стоит замена масла?",
+    "Стучит подвеска, когда можно подъехать?",
+    "Нужна диагностика",
+    "Замена колодок",
+    "Есть ли в наличии фильтры?",
+    "Перезвоните, пожалуйста",
+    "Запишите на развал-схождение",
+    "Не заводится, что делать?",
 )
 
 
@@ -31,17 +37,27 @@ def form(scene: Scene, person: Person, at: datetime) -> Card:
     """A form of the site: Tilda in Moscow, the older plain one in Yekaterinburg. Impatient people send it twice."""
     card = _tilda(scene, person, at) if person.office == "msk" else _plain(scene, person, at)
     if scene.chance(0.04):
-        scene.script.say(forms.plain(
-            at + timedelta(minutes=1), group=f"robot:{scene.number('robot')}", name="John", website="http://spam.example",
-            phone=typed(scene.people.new_phone(), scene.rng), text="SEO promotion", page=SHOP,
-        ))
+        scene.script.say(
+            forms.plain(
+                at + timedelta(minutes=1),
+                group=f"robot:{scene.number('robot')}",
+                name="John",
+                website="http://spam.example",
+                phone=typed(scene.people.new_phone(), scene.rng),
+                text="SEO promotion",
+                page=SHOP,
+            )
+        )
     return card
 
 
 def _tilda(scene: Scene, person: Person, at: datetime) -> Card:
     rng, number = scene.rng, person.phones[0]
     said = {
-        "formid": "form900001", "name": person.called(rng), "phone": typed(number, rng), "text": rng.choice(_ASKED),
+        "formid": "form900001",
+        "name": person.called(rng),
+        "phone": typed(number, rng),
+        "text": rng.choice(_ASKED),
         "ym_uid": str(rng.randrange(10**17, 10**18)),
     }
     utm = rng.choice(_UTM)
@@ -49,8 +65,12 @@ def _tilda(scene: Scene, person: Person, at: datetime) -> Card:
     scene.script.say(forms.tilda(at, tranid=tranid, email=person.email, utm=utm, **said))
     if scene.chance(0.05):
         twice = f"700001:{1_000_000 + scene.number('tranid')}"
-        scene.script.say(forms.tilda(scene.after(at, 20, 300), tranid=twice, email=person.email, utm=utm, **said))
-    truth = scene.open(TILDA, "form", tranid, person.id, at, "site", office=person.office, channel=utm.get("source"))
+        scene.script.say(
+            forms.tilda(scene.after(at, 20, 300), tranid=twice, email=person.email, utm=utm, **said)
+        )
+    truth = scene.open(
+        TILDA, "form", tranid, person.id, at, "site", office=person.office, channel=utm.get("source")
+    )
     return Card(truth, person, number, {"submission_id": tranid}, f"card:{tranid}")
 
 
@@ -61,7 +81,9 @@ def _plain(scene: Scene, person: Person, at: datetime) -> Card:
     group = f"form:plain-{scene.number('plain')}"
     said = {"name": person.called(rng), "phone": typed(number, rng), "text": rng.choice(_ASKED)}
     scene.script.say(forms.plain(at, group=group, page=f"https://ekb.sto.example/zapis?{query}", **said))
-    truth = scene.open(FORM, "form", None, person.id, at, "site", office=person.office, channel=utm.get("source"))
+    truth = scene.open(
+        FORM, "form", None, person.id, at, "site", office=person.office, channel=utm.get("source")
+    )
     return Card(truth, person, number, {}, f"card:{group}")
 
 
@@ -71,7 +93,13 @@ def chat(scene: Scene, person: Person, at: datetime) -> datetime:
     known = scene.chance(0.62)
     talk = _new_chat(scene, person)
     truth = scene.open(
-        talk.source, "chat", str(talk.id), person.id if known else f"visitor-{talk.visitor}", at, "chat", office=person.office,
+        talk.source,
+        "chat",
+        str(talk.id),
+        person.id if known else f"visitor-{talk.visitor}",
+        at,
+        "chat",
+        office=person.office,
         channel=talk.utm.get("source"),
     )
     ref = {"chat_id": str(talk.id)}
@@ -88,13 +116,19 @@ def chat(scene: Scene, person: Person, at: datetime) -> datetime:
         talk.name, talk.phone, talk.email = person.called(scene.rng), f"+{person.phones[0]}", person.email
         scene.script.say(talk.updated(when, agent))
     asked, replied = at - timedelta(seconds=5), at + timedelta(seconds=20)
-    lines = [(asked, scene.rng.choice(_ASKED), None), (replied, "Здравствуйте! Подскажите марку машины?", agent),
-             (when, person.car, None), (when + timedelta(seconds=60), "От 1500 рублей", agent)]
+    lines = [
+        (asked, scene.rng.choice(_ASKED), None),
+        (replied, "Здравствуйте! Подскажите марку машины?", agent),
+        (when, person.car, None),
+        (when + timedelta(seconds=60), "От 1500 рублей", agent),
+    ]
     done = when + timedelta(seconds=scene.rng.randrange(90, 900))
     scene.script.say(talk.finished(done, [agent], lines))
     truth.opened_at = asked
     truth.note(done, "talk", agent.id)
-    card = Card(truth, person if known else None, person.phones[0] if known else None, ref, f"card:chat{talk.id}")
+    card = Card(
+        truth, person if known else None, person.phones[0] if known else None, ref, f"card:chat{talk.id}"
+    )
     if known:
         open_lead(scene, card, when, agent)
     return qualify(scene, card, when + timedelta(seconds=90), agent, forget=0.08)
@@ -103,7 +137,10 @@ def chat(scene: Scene, person: Person, at: datetime) -> datetime:
 def _new_chat(scene: Scene, person: Person) -> jivo.Chat:
     page = "https://sto.example/remont" if person.office == "msk" else "https://ekb.sto.example/"
     return jivo.Chat(
-        id=9000 + scene.number("chat"), visitor=500 + scene.number("visitor"), page=page, office=person.office,
+        id=9000 + scene.number("chat"),
+        visitor=500 + scene.number("visitor"),
+        page=page,
+        office=person.office,
         utm=dict(scene.rng.choice(_UTM)),
     )
 
@@ -131,7 +168,14 @@ def callback(scene: Scene, person: Person, at: datetime) -> datetime:
     operator = BY_ID[scene.rng.choice(RING[office.id])]
     say = scene.script.say
     truth = scene.open(
-        talk.source, "callback", f"{talk.id}-callback", person.id, at, "site", office=person.office, channel=talk.utm.get("source")
+        talk.source,
+        "callback",
+        f"{talk.id}-callback",
+        person.id,
+        at,
+        "site",
+        office=person.office,
+        channel=talk.utm.get("source"),
     )
     card = Card(truth, person, number, {}, f"card:callback{talk.id}")
     say(talk.call(at, "start", f"+{number}"))
@@ -144,7 +188,13 @@ def callback(scene: Scene, person: Person, at: datetime) -> datetime:
     say(
         talk.call(at + timedelta(seconds=6), "agent_connected", f"+{number}", operator),
         talk.call(at + timedelta(seconds=20), "client_connected", f"+{number}", operator),
-        talk.call(spoken.ended + timedelta(seconds=2), "end", f"+{number}", operator, record=f"https://rec.example/{talk.id}.mp3"),
+        talk.call(
+            spoken.ended + timedelta(seconds=2),
+            "end",
+            f"+{number}",
+            operator,
+            record=f"https://rec.example/{talk.id}.mp3",
+        ),
     )
     truth.note(spoken.ended, "talk", operator.id)
     open_lead(scene, card, spoken.ended, operator)

@@ -39,9 +39,18 @@ def call(scene: Scene, person: Person, at: datetime) -> datetime:
     return qualify(scene, card, talk.ended, talk.operator)
 
 
-def _call_card(scene: Scene, person: Person, number: str, line: Line, call_id: str, at: datetime, *, lost: bool = False) -> Card:
+def _call_card(
+    scene: Scene, person: Person, number: str, line: Line, call_id: str, at: datetime, *, lost: bool = False
+) -> Card:
     truth = scene.open(
-        SIPUNI, "call", call_id, person.id, at, "missed" if lost else "phone", office=line.office, channel=line.channel
+        SIPUNI,
+        "call",
+        call_id,
+        person.id,
+        at,
+        "missed" if lost else "phone",
+        office=line.office,
+        channel=line.channel,
     )
     return Card(truth, person, number, {"call_id": call_id}, f"card:{call_id}")
 
@@ -130,10 +139,21 @@ def walk_in(scene: Scene, person: Person, at: datetime) -> datetime:
     walkin, number = f"W-{scene.number('walkin'):05}", person.phones[0]
     truth = scene.open(CRM, "walkin", walkin, person.id, at, "visit", office=office.id)
     card = Card(truth, person, number, {}, f"card:{walkin}")
-    items = [scene.fact("walkin.registered", at, {
-        "walkin_id": walkin, "phone": f"+{number}", "contact_id": scene.contact(person), "client_name": person.name,
-        "car": person.car, "office": office.id, "by": operator.login,
-    })]
+    items = [
+        scene.fact(
+            "walkin.registered",
+            at,
+            {
+                "walkin_id": walkin,
+                "phone": f"+{number}",
+                "contact_id": scene.contact(person),
+                "client_name": person.name,
+                "car": person.car,
+                "office": office.id,
+                "by": operator.login,
+            },
+        )
+    ]
     saved = at + timedelta(minutes=4)
     category = "repair" if scene.chance(0.8) else "parts" if scene.chance(0.5) else "other"
     items += categorise(scene, card, saved, category, operator)
@@ -170,9 +190,16 @@ def hidden_caller(scene: Scene, office: str, at: datetime) -> None:
     talk = phone.answered(scene, at, None, line, operator)
     assert talk.operator is not None
     anonymous = f"hidden-{talk.call_id}"
-    truth = scene.open(SIPUNI, "call", talk.call_id, anonymous, at, "phone", office=office, channel=line.channel)
+    truth = scene.open(
+        SIPUNI, "call", talk.call_id, anonymous, at, "phone", office=office, channel=line.channel
+    )
     truth.note(talk.ended, "talk", talk.operator.id)
-    qualify(scene, Card(truth, None, None, {"call_id": talk.call_id}, f"card:{talk.call_id}"), talk.ended, talk.operator)
+    qualify(
+        scene,
+        Card(truth, None, None, {"call_id": talk.call_id}, f"card:{talk.call_id}"),
+        talk.ended,
+        talk.operator,
+    )
 
 
 def nuisance(scene: Scene, number: str, mark: str, office: str, at: datetime, *, tell: bool) -> None:
@@ -184,9 +211,15 @@ def nuisance(scene: Scene, number: str, mark: str, office: str, at: datetime, *,
     truth.note(talk.ended, "talk", talk.operator.id if talk.operator else "")
     truth.note(at, "mark", mark)
     if tell:
-        scene.crm(talk.ended + timedelta(seconds=20), f"card:{talk.call_id}", [
-            scene.fact("contact.marked", talk.ended, {"phone": f"+{number}", "mark": mark, "by": operator.login})
-        ])
+        scene.crm(
+            talk.ended + timedelta(seconds=20),
+            f"card:{talk.call_id}",
+            [
+                scene.fact(
+                    "contact.marked", talk.ended, {"phone": f"+{number}", "mark": mark, "by": operator.login}
+                )
+            ],
+        )
 
 
 def own_phone(scene: Scene, caller: Operator, at: datetime) -> None:
@@ -194,8 +227,8 @@ def own_phone(scene: Scene, caller: Operator, at: datetime) -> None:
     operator = BY_ID[scene.rng.choice([i for i in RING["msk"] if i != caller.id])]
     line = line_for(scene, caller.office)
     talk = phone.answered(scene, at, caller.phone[1:], line, operator, talk=40)
-    truth = scene.open(SIPUNI, "call", talk.call_id, caller.id, at, "phone", office=line.office, channel=line.channel)
+    truth = scene.open(
+        SIPUNI, "call", talk.call_id, caller.id, at, "phone", office=line.office, channel=line.channel
+    )
     truth.note(talk.ended, "talk", talk.operator.id if talk.operator else "")
     truth.note(at, "mark", "employee")
-
-

@@ -16,7 +16,18 @@ from domain.identity import inquiry_id
 
 Kind = Literal["phone", "missed", "site", "visit", "chat"]
 What = Literal[
-    "talk", "category", "result", "refusal", "booked", "moved", "cancelled", "no_show", "arrived", "sale", "refund", "mark"
+    "talk",
+    "category",
+    "result",
+    "refusal",
+    "booked",
+    "moved",
+    "cancelled",
+    "no_show",
+    "arrived",
+    "sale",
+    "refund",
+    "mark",
 ]
 
 TARGET: Final = frozenset({"repair", "parts"})
@@ -88,9 +99,13 @@ class Truth:
     @property
     def id(self) -> UUID | None:
         """The inquiry's id in Leadfold, where the provider gives an identity of its own."""
-        return inquiry_id(f"/{self.provider}/{self.source}", self.opening, self.native) if self.native else None
+        return (
+            inquiry_id(f"/{self.provider}/{self.source}", self.opening, self.native) if self.native else None
+        )
 
-    def note(self, at: datetime, what: What, value: str | datetime | Receipt = "", *, sent: datetime | None = None) -> None:
+    def note(
+        self, at: datetime, what: What, value: str | datetime | Receipt = "", *, sent: datetime | None = None
+    ) -> None:
         """Write down an effect; ``sent`` defaults to the moment itself."""
         self.effects.append(Effect(at, sent or at, what, value))
 

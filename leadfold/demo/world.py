@@ -59,9 +59,13 @@ def generate(seed: int, until: datetime, *, days: int = DAYS, scale: float = 1.0
     start = _start(until, days)
     handover = handover_day(until, days)
     scene = Scene(rng=rng, handover=handover, people=People(rng))
-    scene.script.say(sipuni.probe(start + timedelta(minutes=5)), forms.tilda_probe(start + timedelta(minutes=6)))
+    scene.script.say(
+        sipuni.probe(start + timedelta(minutes=5)), forms.tilda_probe(start + timedelta(minutes=6))
+    )
     pool: list[Person] = []
-    nuisances = [(scene.people.new_phone(), "spam") for _ in range(6)] + [(scene.people.new_phone(), "supplier")] * 2
+    nuisances = [(scene.people.new_phone(), "spam") for _ in range(6)] + [
+        (scene.people.new_phone(), "supplier")
+    ] * 2
     known: set[str] = set()
     for at, office in _arrivals(rng, start, until, scale):
         draw = rng.random()
@@ -80,12 +84,20 @@ def generate(seed: int, until: datetime, *, days: int = DAYS, scale: float = 1.0
             _client(scene, pool, office, at)
     scene.flush_erp()
     return History(
-        seed=seed, start=start, until=until, handover=handover, sent=tuple(scene.script.in_order()),
-        truths=tuple(scene.truths), people=pool, scene=scene,
+        seed=seed,
+        start=start,
+        until=until,
+        handover=handover,
+        sent=tuple(scene.script.in_order()),
+        truths=tuple(scene.truths),
+        people=pool,
+        scene=scene,
     )
 
 
-def _arrivals(rng: random.Random, start: datetime, until: datetime, scale: float) -> Iterator[tuple[datetime, str]]:
+def _arrivals(
+    rng: random.Random, start: datetime, until: datetime, scale: float
+) -> Iterator[tuple[datetime, str]]:
     """Moments at which somebody turns to an office, in order of time; one in eight outside opening hours."""
     moments: list[tuple[datetime, str]] = []
     for office in OFFICES.values():

@@ -57,7 +57,11 @@ def count(truths: Iterable[Truth], first: date, last: date, until: datetime, zon
     for truth in truths:
         one = truth.expected(until)
         day = truth.opened_at.astimezone(ZoneInfo(zone)).date()
-        if truth.opened_at > until or not first <= day <= last or (truth.direction == "out" and one.category is None):
+        if (
+            truth.opened_at > until
+            or not first <= day <= last
+            or (truth.direction == "out" and one.category is None)
+        ):
             continue
         if one.mark:
             found.marks[one.mark] += 1

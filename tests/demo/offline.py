@@ -35,8 +35,18 @@ class Offline:
         self._sources = {s.name: source_config(s, self.settings) for s in self.settings.sources}
         facts = [
             Event(
-                id=event_id("/config/test", *key), type=fact.TYPE, version=fact.VERSION, source="/config/test", time=LONG_AGO,
-                received=LONG_AGO, revision=1, subject=None, partitionkey="", data=fact, refs=(), evidence=None,
+                id=event_id("/config/test", *key),
+                type=fact.TYPE,
+                version=fact.VERSION,
+                source="/config/test",
+                time=LONG_AGO,
+                received=LONG_AGO,
+                revision=1,
+                subject=None,
+                partitionkey="",
+                data=fact,
+                refs=(),
+                evidence=None,
             )
             for key, fact in items(self.settings).items()
         ]
@@ -52,8 +62,13 @@ class Offline:
         if native:
             headers["authorization"] = f"Bearer {source.secret}"
         delivery = Delivery(
-            method=sent.method, path="/v1/events" if native else source.url_path, query=sent.query, headers=headers,
-            body=sent.body, received=sent.at, source=source,
+            method=sent.method,
+            path="/v1/events" if native else source.url_path,
+            query=sent.query,
+            headers=headers,
+            body=sent.body,
+            received=sent.at,
+            source=source,
         )
         adapter = adapters()[source.provider]
         assert adapter.authenticate(delivery)

@@ -28,8 +28,13 @@ FIRST, LAST = date(2026, 5, 1), date(2026, 5, 31)
 
 def _leadfold(*arguments: str, folder: Path, timeout: float = 100) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "leadfold", *arguments], cwd=folder, text=True, capture_output=True, timeout=timeout,
-        check=False, env={k: v for k, v in os.environ.items() if not k.startswith("LEADFOLD_")},
+        [sys.executable, "-m", "leadfold", *arguments],
+        cwd=folder,
+        text=True,
+        capture_output=True,
+        timeout=timeout,
+        check=False,
+        env={k: v for k, v in os.environ.items() if not k.startswith("LEADFOLD_")},
     )
 
 
@@ -37,7 +42,9 @@ def _left_running(folder: Path) -> list[str]:
     """Command lines of processes that know the folder."""
     found = []
     for process in psutil.process_iter(["cmdline", "environ"]):
-        told = " ".join(process.info["cmdline"] or ()) + (process.info["environ"] or {}).get("LEADFOLD_CONFIG", "")
+        told = " ".join(process.info["cmdline"] or ()) + (process.info["environ"] or {}).get(
+            "LEADFOLD_CONFIG", ""
+        )
         if str(folder) in told and process.pid != os.getpid():
             found.append(told)
     return found
@@ -48,7 +55,16 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The folder of a demo that has ended, and what it printed."""
     folder = tmp_path_factory.mktemp("demo")
     done = _leadfold(
-        "demo", "--once", "--seed", str(SEED), "--scale", str(SCALE), "--until", UNTIL.isoformat(), "--dir", str(folder / "shop"),
+        "demo",
+        "--once",
+        "--seed",
+        str(SEED),
+        "--scale",
+        str(SCALE),
+        "--until",
+        UNTIL.isoformat(),
+        "--dir",
+        str(folder / "shop"),
         folder=folder,
     )
     assert done.returncode == 0, done.stderr
@@ -58,8 +74,19 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 def _report(shop: Path, *more: str) -> dict[str, Any]:
     done = _leadfold(
-        "--config", str(shop), "report", "inquiries", "--from", str(FIRST), "--to", str(LAST), "--as-of", UNTIL.isoformat(),
-        *more, "--json", folder=shop,
+        "--config",
+        str(shop),
+        "report",
+        "inquiries",
+        "--from",
+        str(FIRST),
+        "--to",
+        str(LAST),
+        "--as-of",
+        UNTIL.isoformat(),
+        *more,
+        "--json",
+        folder=shop,
     )
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
@@ -85,7 +112,9 @@ def test_every_figure_is_what_happened(played: tuple[Path, str]) -> None:
     assert _same(report["total"], truth.total), (report["total"], truth.total)
     rows = {
         (direction["key"], employee["key"], kind["key"]): kind["values"]
-        for direction in report["groups"] for employee in direction["groups"] for kind in employee["groups"]
+        for direction in report["groups"]
+        for employee in direction["groups"]
+        for kind in employee["groups"]
     }
     assert rows.keys() == truth.rows.keys()
     wrong = {key: (rows[key], truth.rows[key]) for key in rows if not _same(rows[key], truth.rows[key])}
@@ -101,17 +130,28 @@ def test_every_figure_is_what_happened(played: tuple[Path, str]) -> None:
 @pytest.mark.slow
 def test_it_serves_pages_and_live_traffic_until_it_is_stopped(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "leadfold", "demo", "--scale", "0.03"], cwd=tmp_path, text=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        [sys.executable, "-m", "leadfold", "demo", "--scale", "0.03"],
+        cwd=tmp_path,
+        text=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
     assert process.stderr is not None
     page = next(line.split()[1] for line in process.stderr if line.startswith("Pages: "))
     with urllib.request.urlopen(page, timeout=10) as answer:
         assert "Обращения клиентов в автосервис" in answer.read().decode()
     config = tmp_path / "build" / "demo"
-    shown = json.loads(_leadfold("--config", str(config), "sql", "select count(*) from inquiry", "--json", folder=tmp_path).stdout)
+    shown = json.loads(
+        _leadfold(
+            "--config", str(config), "sql", "select count(*) from inquiry", "--json", folder=tmp_path
+        ).stdout
+    )
     time.sleep(12)
-    later = json.loads(_leadfold("--config", str(config), "sql", "select count(*) from inquiry", "--json", folder=tmp_path).stdout)
+    later = json.loads(
+        _leadfold(
+            "--config", str(config), "sql", "select count(*) from inquiry", "--json", folder=tmp_path
+        ).stdout
+    )
     assert later != shown, "nobody came in twelve seconds"
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 0
@@ -132,8 +172,10 @@ def test_another_start_replaces_only_its_own_folder(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_once_leaves_nothing_behind_even_when_stopped(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "leadfold", "demo", "--once", "--scale", "0.5"], cwd=tmp_path,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        [sys.executable, "-m", "leadfold", "demo", "--once", "--scale", "0.5"],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("build/*/data/run/ingest.json")):

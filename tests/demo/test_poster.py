@@ -34,9 +34,15 @@ class Server:
             return web.Response()
         if self.tried[request.query_string] <= self.refuse:
             return web.Response(status=503, headers={"Retry-After": "0"})
-        self.taken.append((
-            request.method, request.raw_path, request.headers.get(RECEIVED_HEADER, ""), request.headers.get("Authorization", ""), body,
-        ))
+        self.taken.append(
+            (
+                request.method,
+                request.raw_path,
+                request.headers.get(RECEIVED_HEADER, ""),
+                request.headers.get("Authorization", ""),
+                body,
+            )
+        )
         return web.json_response({"success": True})
 
 
@@ -55,12 +61,17 @@ async def server() -> AsyncIterator[tuple[Server, str]]:
 
 
 def _ring(number: int) -> Sent:
-    return Sent(AT, SIPUNI, "sipuni.1", f"call:{number}", method="GET", query=f"event=1&call_id={number}&x=%2B7%20a")
+    return Sent(
+        AT, SIPUNI, "sipuni.1", f"call:{number}", method="GET", query=f"event=1&call_id={number}&x=%2B7%20a"
+    )
 
 
 async def test_a_delivery_arrives_as_it_was_written(server: tuple[Server, str]) -> None:
     handler, url = server
-    targets = {SIPUNI: Target(f"{url}/in/s/key?own=1"), CRM: Target(f"{url}/v1/events", (("Authorization", "Bearer k"),))}
+    targets = {
+        SIPUNI: Target(f"{url}/in/s/key?own=1"),
+        CRM: Target(f"{url}/v1/events", (("Authorization", "Bearer k"),)),
+    }
     async with Poster(targets, dated=True) as poster:
         ring = await poster.post(_ring(1))
         card = await poster.post(Sent(AT, CRM, "crm", "card:1", headers=JSON, body=b"[1]"))

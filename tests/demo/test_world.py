@@ -41,9 +41,22 @@ def test_deliveries_come_in_order_of_time_and_reach_beyond_the_end(history: Hist
 def test_every_kind_of_delivery_is_there(history: History) -> None:
     kinds = Counter(s.kind for s in history.sent)
     assert set(kinds) == {
-        "sipuni.1", "sipuni.2", "sipuni.3", "sipuni.4", "sipuni.tracking", "sipuni.probe", "jivo.chat_accepted",
-        "jivo.chat_updated", "jivo.chat_finished", "jivo.offline_message", "jivo.call_event", "tilda.form", "tilda.probe",
-        "form.plain", CRM, ERP,
+        "sipuni.1",
+        "sipuni.2",
+        "sipuni.3",
+        "sipuni.4",
+        "sipuni.tracking",
+        "sipuni.probe",
+        "jivo.chat_accepted",
+        "jivo.chat_updated",
+        "jivo.chat_finished",
+        "jivo.offline_message",
+        "jivo.call_event",
+        "tilda.form",
+        "tilda.probe",
+        "form.plain",
+        CRM,
+        ERP,
     }
     assert {s.source for s in history.sent} == set(PROVIDERS)
 
@@ -59,9 +72,25 @@ def test_native_facts_are_ones_that_exist(history: History) -> None:
                 assert not unknown, (item["type"], unknown)
                 seen[item["type"]] += 1
     assert seen.keys() >= {
-        "inquiry.categorised", "inquiry.result_set", "refusal.recorded", "booking.made", "booking.moved", "booking.cancelled",
-        "client.arrived", "client.no_show", "order.opened", "order.handed_over", "sale.recorded", "sale.refunded",
-        "lead.opened", "lead.stage_entered", "lead.won", "lead.lost", "task.created", "task.completed", "contact.marked",
+        "inquiry.categorised",
+        "inquiry.result_set",
+        "refusal.recorded",
+        "booking.made",
+        "booking.moved",
+        "booking.cancelled",
+        "client.arrived",
+        "client.no_show",
+        "order.opened",
+        "order.handed_over",
+        "sale.recorded",
+        "sale.refunded",
+        "lead.opened",
+        "lead.stage_entered",
+        "lead.won",
+        "lead.lost",
+        "task.created",
+        "task.completed",
+        "contact.marked",
         "walkin.registered",
     }
 
@@ -69,7 +98,9 @@ def test_native_facts_are_ones_that_exist(history: History) -> None:
 def test_the_ids_of_native_facts_never_repeat(history: History) -> None:
     ids = [
         (s.source, item["id"])
-        for s in history.sent if s.source in (CRM, ERP) for item in orjson.loads(s.body)
+        for s in history.sent
+        if s.source in (CRM, ERP)
+        for item in orjson.loads(s.body)
     ]
     assert len(ids) == len(set(ids))
 
@@ -91,7 +122,9 @@ def test_a_call_is_told_as_sipuni_tells_it(history: History) -> None:
         assert (end["status"] == "ANSWER") == ("3" in kinds)
         assert "call_record_link" in end
         if "3" in kinds:
-            assert int(end["call_start_timestamp"]) < int(end["call_answer_timestamp"]) <= int(end["timestamp"])
+            assert (
+                int(end["call_start_timestamp"]) < int(end["call_answer_timestamp"]) <= int(end["timestamp"])
+            )
         else:
             assert end["call_answer_timestamp"] == "0"
     assert statuses >= {"ANSWER", "NOANSWER", "BUSY", "CANCEL"}
@@ -116,7 +149,9 @@ def test_the_truth_is_plausible(history: History) -> None:
     assert any(e.cancelled for e in target)
     assert any(e.no_show_told for e in target)
     assert any(e.hidden for e in target)
-    assert any(e.booked and not e.arrived and e.slot and e.slot > UNTIL for e in target), "somebody is awaited"
+    assert any(e.booked and not e.arrived and e.slot and e.slot > UNTIL for e in target), (
+        "somebody is awaited"
+    )
     assert any(e.incomplete for e in target)
     assert any(e.arrived and not e.booked for e in target), "walk-ins arrive without a booking"
     for truth, one in expected:
@@ -156,5 +191,10 @@ def test_life_goes_on_after_the_end_without_repeating_itself() -> None:
     assert min(s.at for s in told) >= at
     assert len({s.source for s in told}) >= 4
     assert not before & {(s.kind, s.query, s.body) for s in told}
-    ids = [(s.source, i["id"]) for s in (*history.sent, *told) if s.source in (CRM, ERP) for i in orjson.loads(s.body)]
+    ids = [
+        (s.source, i["id"])
+        for s in (*history.sent, *told)
+        if s.source in (CRM, ERP)
+        for i in orjson.loads(s.body)
+    ]
     assert len(ids) == len(set(ids))

@@ -9,7 +9,15 @@ from leadfold.demo.sent import FORM, TILDA, URLENCODED, Sent
 
 
 def tilda(
-    at: datetime, *, tranid: str, formid: str, name: str, phone: str, email: str | None, text: str, utm: dict[str, str],
+    at: datetime,
+    *,
+    tranid: str,
+    formid: str,
+    name: str,
+    phone: str,
+    email: str | None,
+    text: str,
+    utm: dict[str, str],
     ym_uid: str,
 ) -> Sent:
     """A form of a Tilda site; the utm marks travel in the cookie TILDAUTM."""
@@ -18,11 +26,18 @@ def tilda(
     if email:
         fields["Email"] = email
     fields |= {
-        "Comments": text, "Checkbox": "yes", "tranid": tranid, "formid": formid,
+        "Comments": text,
+        "Checkbox": "yes",
+        "tranid": tranid,
+        "formid": formid,
         "COOKIES": f"_ym_uid={ym_uid}; TILDAUTM={quote(cookie, safe='')}; PHPSESSID=0123456789abcdef",
     }
     return Sent(
-        at=at, source=TILDA, kind="tilda.form", group=f"form:{tranid}", headers=URLENCODED,
+        at=at,
+        source=TILDA,
+        kind="tilda.form",
+        group=f"form:{tranid}",
+        headers=URLENCODED,
         body=urlencode(fields).encode(),
     )
 
@@ -32,11 +47,18 @@ def tilda_probe(at: datetime) -> Sent:
     return Sent(at=at, source=TILDA, kind="tilda.probe", group="probe", headers=URLENCODED, body=b"test=test")
 
 
-def plain(at: datetime, *, group: str, name: str, phone: str, text: str, page: str, website: str = "") -> Sent:
+def plain(
+    at: datetime, *, group: str, name: str, phone: str, text: str, page: str, website: str = ""
+) -> Sent:
     """The generic form with Russian field names; ``website`` is the honeypot that only robots fill."""
     fields = {"Имя": name, "Телефон": phone, "Сообщение": text, "page_url": page}
     if website:
         fields["website"] = website
     return Sent(
-        at=at, source=FORM, kind="form.plain", group=group, headers=URLENCODED, body=urlencode(fields).encode()
+        at=at,
+        source=FORM,
+        kind="form.plain",
+        group=group,
+        headers=URLENCODED,
+        body=urlencode(fields).encode(),
     )

@@ -41,16 +41,25 @@ class Chat:
             if getattr(self, key):
                 visitor[key] = getattr(self, key)
         body = {
-            "event_name": name, "widget_id": _WIDGET[self.source], "chat_id": self.id, "visitor": visitor,
+            "event_name": name,
+            "widget_id": _WIDGET[self.source],
+            "chat_id": self.id,
+            "visitor": visitor,
             "session": {
                 "geoip": {"city": _CITY[self.office]},
                 "utm": "|".join(f"{k}={v}" for k, v in self.utm.items()) or None,
                 **({"utm_json": self.utm} if self.utm else {}),
             },
-            "page": {"url": self.page}, **more,
+            "page": {"url": self.page},
+            **more,
         }
         return Sent(
-            at=at, source=self.source, kind=f"jivo.{name}", group=f"chat:{self.id}", headers=JSON, body=orjson.dumps(body)
+            at=at,
+            source=self.source,
+            kind=f"jivo.{name}",
+            group=f"chat:{self.id}",
+            headers=JSON,
+            body=orjson.dumps(body),
         )
 
     def accepted(self, at: datetime, agent: Operator) -> Sent:
@@ -61,28 +70,47 @@ class Chat:
         """The visitor gave his contacts (set them before)."""
         return self._send(at, "chat_updated", {"agent": _agent(agent)})
 
-    def finished(self, at: datetime, agents: list[Operator], lines: list[tuple[datetime, str, Operator | None]]) -> Sent:
+    def finished(
+        self, at: datetime, agents: list[Operator], lines: list[tuple[datetime, str, Operator | None]]
+    ) -> Sent:
         """The dialogue is over; ``lines`` are (moment, text, agent or None for the visitor)."""
         messages = [
             {
-                "message": text, "timestamp": int(moment.timestamp()), "type": "agent" if who else "visitor",
+                "message": text,
+                "timestamp": int(moment.timestamp()),
+                "type": "agent" if who else "visitor",
                 **({"agent_id": int(who.jivo)} if who else {}),
             }
             for moment, text, who in lines
         ]
-        return self._send(at, "chat_finished", {
-            "agents": [_agent(a) for a in agents],
-            "chat": {"messages": messages, "blacklisted": False, "rate": None},
-            "plain_messages": "", "html_messages": "",
-        })
+        return self._send(
+            at,
+            "chat_finished",
+            {
+                "agents": [_agent(a) for a in agents],
+                "chat": {"messages": messages, "blacklisted": False, "rate": None},
+                "plain_messages": "",
+                "html_messages": "",
+            },
+        )
 
     def offline(self, at: datetime, text: str) -> Sent:
         """A message left when nobody was online."""
-        return self._send(at, "offline_message", {"message": text, "offline_message_id": int(at.timestamp()) * 1000 + OFFLINE_MS})
+        return self._send(
+            at,
+            "offline_message",
+            {"message": text, "offline_message_id": int(at.timestamp()) * 1000 + OFFLINE_MS},
+        )
 
     def call(
-        self, at: datetime, status: Literal["start", "agent_connected", "client_connected", "end", "error"], phone: str,
-        agent: Operator | None = None, *, record: str | None = None, reason: str | None = None,
+        self,
+        at: datetime,
+        status: Literal["start", "agent_connected", "client_connected", "end", "error"],
+        phone: str,
+        agent: Operator | None = None,
+        *,
+        record: str | None = None,
+        reason: str | None = None,
     ) -> Sent:
         """A status of a callback through the widget."""
         call = {"type": "callback", "phone": phone, "status": status}
