@@ -200,8 +200,8 @@ def _answer(call: Call, facts: list[Event], end: CallEnded | None) -> None:
     else:
         call.ended_at, call.cause = end.ended_at, end.cause
         if end.cause == "unknown":
-            # the provider tells that it is over but not how (Jivo): the answers before it do
-            call.cause = "answered" if answers else "no_answer"
+            # the provider tells that it is over but not how (Jivo): the answers do
+            call.cause = "answered" if answers or end.answered_at else "no_answer"
         if call.cause == "answered":
             stamp = end.answered_at
             if people and len(people) != len(answers):

@@ -187,7 +187,7 @@ def _outgoing(opened: Opened, contact: Contact, categorised: set[str], directory
         (
             i
             for i in reversed(opened.inquiries)
-            if contact.callback_id and i.contact.callback_id == contact.callback_id
+            if contact.callback_id and i.contact.call is None and i.contact.callback_id == contact.callback_id
         ),
         None,
     )

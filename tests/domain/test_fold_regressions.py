@@ -280,3 +280,27 @@ def test_a_former_lead_id_leads_to_one_living_lead() -> None:
     story.say(InquiryReattached(inquiry_id=second, to_lead_id="B"), at(days=3, hours=1))
     aliases = [r[0] for r in story.fold().rows["lead_alias"]]
     assert len(aliases) == len(set(aliases)) == 2
+
+
+def test_two_calls_by_one_request_that_nobody_told_are_outgoing() -> None:
+    """D-4.6: «обратный» is a request and our call; an API call that a manager ordered is no widget's."""
+    story = Story()
+    base: dict[str, Any] = {"direction": "out", "client_phone": PHONE, "callback_id": "cb"}
+    for n in (1, 2):
+        key = str(n)
+        story.say(CallStarted(**base, call_id=key), at(hours=n), source="/sipuni/main", native=(key,))
+        story.say(InquiryCategorised(call_id=key, category="repair"), at(hours=n, minutes=5))
+    told = story.fold()
+    assert [(i.direction, i.calls) for i in told.inquiries] == [("out", 1), ("out", 1)]
+    assert [c.report_direction for c in told.calls] == ["out", "out"]
+
+
+def test_an_end_that_gives_the_answers_moment_was_answered() -> None:
+    """The answer itself was lost and the result is a word that nobody knows."""
+    story = Story()
+    end = CallEnded(
+        call_id="1", direction="in", client_phone=PHONE, started_at=at(), answered_at=at(seconds=5),
+        ended_at=at(seconds=65), cause="unknown",
+    )  # fmt: skip
+    story.say(end, at(seconds=65), source="/sipuni/main", native=("1",))
+    assert [(c.outcome, c.talk_s) for c in story.fold().calls] == [("answered", 60)]
