@@ -12,7 +12,7 @@ import psycopg
 import structlog
 
 from domain.event import Event
-from eventlog.contract import AppendFailed, EventLog, LogUnavailable
+from eventlog.contract import AppendFailed, EventLog, LogError, LogUnavailable
 from eventlog.sealing import seal
 from eventlog.spool import Spool
 from ingest.app import IngestDeps, build_app
@@ -47,11 +47,36 @@ async def ingest(config: Config) -> None:
     try:
         with contextlib.suppress(LogUnavailable):  # it goes on trying; until then deliveries go to the spool
             await event_log.start()
-        await spool.start()
-        await _serve(config, event_log, spool, stop)
+        opening = await _opened(spool)
+        try:
+            await _serve(config, event_log, spool, stop)
+        finally:
+            await ended(*opening)
     finally:
         await spool.close()
         await event_log.close()
+
+
+async def _opened(spool: Spool) -> list[asyncio.Task[None]]:
+    """Start the spool. On a disk that is full it is tried again beside the service: a log that is there suffices."""
+    try:
+        await spool.start()
+    except LogUnavailable as error:
+        log.error("ingest.spool_away", error=str(error))
+        return [asyncio.create_task(_open_at_last(spool), name="spool")]
+    return []
+
+
+async def _open_at_last(spool: Spool) -> None:
+    while True:
+        await asyncio.sleep(_AGAIN_S)
+        try:
+            await spool.start()
+        except LogError as error:
+            log.warning("ingest.spool_away", error=str(error))
+        else:
+            log.info("ingest.spool_back", depth=spool.depth)
+            return
 
 
 async def _serve(config: Config, event_log: EventLog, spool: Spool, stop: asyncio.Event) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import random
+import resource
 import signal
 import socket
 import subprocess
@@ -140,6 +141,7 @@ class Running:
     def __init__(self, place: Place, *arguments: str, name: str) -> None:
         self.name = name
         self.starts = 0
+        self.disk_full = False  # from the next start on: every write to a file fails
         self._place = place
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
@@ -168,6 +170,7 @@ class Running:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                preexec_fn=_no_room if self.disk_full else None,  # noqa: PLW1509 - one system call, no locks
             )
 
     def signal(self, number: signal.Signals) -> None:
@@ -191,6 +194,10 @@ class Running:
                 self._process.wait(15)
         except subprocess.TimeoutExpired:
             self.kill()
+
+
+def _no_room() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 
 
 def kill_tree(pid: int) -> None:

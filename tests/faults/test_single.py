@@ -116,6 +116,32 @@ async def test_spool_that_takes_nothing_while_the_broker_is_gone(kafka: KafkaSer
 
 
 @pytest.mark.kafka
+async def test_ingest_killed_on_a_full_disk_takes_deliveries_while_the_broker_is_there(
+    kafka: KafkaService, expected: Seen
+) -> None:
+    async with kafka:
+        place = kafka.places[0]
+        part = kafka.part("ingest 1")
+        part.kill()
+        part.disk_full = True
+        part.start()
+        record = await post(place, SENT[:1], give_up_s=30)
+        assert set(record.statuses) <= {0, 200}
+        assert len(record.accepted) == 1, "it did not start"
+        assert set((await post(place, SENT[1:120])).statuses) == {200}
+        pid = part.pid
+        assert pid is not None
+        psutil.Process(pid).rlimit(psutil.RLIMIT_FSIZE, (-1, -1))
+        await asyncio.sleep(4)
+        kafka.weather("broker", "cut")
+        record = await post(place, SENT[120:])
+        assert set(record.statuses) == {200}, "the spool is used once the disk has room again"
+        kafka.weather("broker", "pass")
+        assert part.pid == pid
+        await settled(kafka, expected)
+
+
+@pytest.mark.kafka
 async def test_full_spool_while_the_broker_is_half_open(kafka: KafkaService, expected: Seen) -> None:
     async with kafka:
         place = kafka.places[0]
