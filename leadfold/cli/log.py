@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import typer
@@ -26,6 +26,9 @@ from leadfold.cli.common import (
     run_async,
 )
 from leadfold.settings import Settings
+
+if TYPE_CHECKING:
+    from projector.readmodel.history import FactPlace
 
 app = typer.Typer(
     help="The event log: create a topic, copy between engines, follow, show one event, statistics.",
@@ -226,31 +229,39 @@ async def _find(settings: Settings, event: str) -> list[dict[str, Any]]:
         partition, colon, offset = event.partition(":")
         if colon and partition.isdigit() and offset.isdigit():
             stored = await log.read_at(int(partition), int(offset))
-            return [] if stored is None else [await _with_carrier(log, as_json(stored))]
+            return [] if stored is None else [await _with_carrier(settings, log, as_json(stored))]
         try:
             wanted = str(UUID(event))
         except ValueError:
             fail(f"{event!r} is neither an event id nor PARTITION:OFFSET", Exit.USAGE)
         place = await _place_in_database(settings, wanted)
-        if place is not None and (stored := await log.read_at(*place)) is not None:
-            return [await _with_carrier(log, as_json(stored))]
+        if place is not None and (stored := await log.read_at(place.partition, place.offset)) is not None:
+            return [await _with_carrier(settings, log, as_json(stored))]
         bounds = await log.bounds()
         with progress() as bar:
             task = bar.add_task("reading the log", total=sum(b - a for a, b in bounds.values()))
             records = await find(log, wanted, step=lambda n: bar.advance(task, n))
-        return [await _with_carrier(log, as_json(r)) for r in records]
+        return [await _with_carrier(settings, log, as_json(r)) for r in records]
 
 
-async def _with_carrier(log: EventLog, shown: dict[str, Any]) -> dict[str, Any]:
-    """Facts after the first of a delivery point to it: show the delivery as well. It lies right before them."""
+async def _with_carrier(settings: Settings, log: EventLog, shown: dict[str, Any]) -> dict[str, Any]:
+    """Facts after the first of a delivery point to it: show the delivery as well.
+
+    The read models know where it lies: on Kafka facts about two clients are in two partitions. Without them it is looked
+    for right before the fact, where it lies when both have one key.
+    """
     from leadfold.event_text import as_json
     from leadfold.log_reading import header
 
     carrier = shown.get("evidence", {}).get("carried_by")
     if carrier is None:
         return shown
-    for back in range(1, 200):
-        stored = await log.read_at(shown["partition"], shown["offset"] - back)
+    place = await _place_in_database(settings, str(shown["id"]))
+    places = [(shown["partition"], shown["offset"] - back) for back in range(1, 200)]
+    if place is not None and place.carrier_partition is not None and place.carrier_offset is not None:
+        places = [(place.carrier_partition, place.carrier_offset)]
+    for partition, offset in places:
+        stored = await log.read_at(partition, offset)
         if stored is None:
             break
         if header(stored, "ce_id") == str(carrier).encode():
@@ -259,7 +270,7 @@ async def _with_carrier(log: EventLog, shown: dict[str, Any]) -> dict[str, Any]:
     return shown
 
 
-async def _place_in_database(settings: Settings, event_id: str) -> tuple[int, int] | None:
+async def _place_in_database(settings: Settings, event_id: str) -> FactPlace | None:
     import psycopg
 
     from leadfold.wiring import running_database_url
@@ -271,10 +282,9 @@ async def _place_in_database(settings: Settings, event_id: str) -> tuple[int, in
         return None
     try:
         async with await psycopg.AsyncConnection.connect(url, connect_timeout=3) as conn:
-            place = await locate(conn, await live_schema(conn), UUID(event_id))
+            return await locate(conn, await live_schema(conn), UUID(event_id))
     except (psycopg.Error, NoLiveBuild):
         return None
-    return None if place is None else (place.partition, place.offset)
 
 
 @app.command("stats")
