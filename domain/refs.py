@@ -10,6 +10,7 @@ the bare number; the resolver then looks for the one scoped entity with that num
 from __future__ import annotations
 
 from enum import Enum
+from functools import lru_cache
 from typing import Final
 
 
@@ -51,6 +52,7 @@ def ref(kind: str, value: str, scope: str | None = None) -> str:
     return f"{kind}:{value}@{scope}" if scope else f"{kind}:{value}"
 
 
+@lru_cache(maxsize=1024)
 def scope_of(source: str) -> str:
     """The scope of a source's own identifiers: the source's name, the last part of its path."""
     return source.rpartition("/")[2]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -32,6 +33,7 @@ from ingest.sources import NATIVE, SourceBook, SourceConfig
 from ingest.translate import Translated, cut_records, event_ids, records_of, translate
 
 log = structlog.get_logger(__name__)
+_CHATTER: Final = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -207,7 +209,7 @@ class FrontDoor:
         finally:
             self._in_flight -= 1
         deps.metrics.request.observe(time.perf_counter() - began)
-        return wire.respond(answer)
+        return wire.respond(answer, request)
 
     async def _from_provider(self, request: web.Request, source: SourceConfig, adapter: Adapter) -> Answer:
         if request.method == "OPTIONS":
@@ -315,7 +317,7 @@ class FrontDoor:
             log.warning(
                 "ingest.unreadable", source=name, events=event_ids(translated), reason=translated.unreadable
             )
-        else:
+        elif _CHATTER.isEnabledFor(logging.DEBUG):  # asked before anything is put together
             log.debug("ingest.accepted", source=name, where=where, events=event_ids(translated))
 
     def _refused(self, name: str) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
+from ingest.decoding import unescaped
 from ingest.reading import text
 
 #: utm keys as the facts spell them.
@@ -23,6 +25,7 @@ COOKIES: Final[dict[str, str]] = {
 }
 
 _HALF_ESCAPED: Final = re.compile(r"(\||%7C)amp;", re.IGNORECASE)
+_REMEMBERED: Final = 300
 _BARS: Final = re.compile(r"\|+(?:amp;)?|&(?:amp;)?")
 
 
@@ -39,9 +42,16 @@ def utm_of(fields: Mapping[str, Any]) -> dict[str, str]:
 
 def explicit_utm(fields: Mapping[str, Any]) -> dict[str, str]:
     """utm marks among other fields: only those with the prefix, and the object ``utm``."""
-    marks = utm_of({k: v for k, v in fields.items() if k.strip().lower().startswith("utm_")})
+    marks = {k: v for k, v in fields.items() if is_mark(k)}
     inner = fields.get("utm")
-    return {**(utm_of(inner) if isinstance(inner, dict) else {}), **marks}
+    found = utm_of(inner) if isinstance(inner, dict) else {}
+    return {**found, **utm_of(marks)} if marks else found
+
+
+@lru_cache(maxsize=4096)
+def is_mark(name: str) -> bool:
+    """Whether a field of this name is a utm mark."""
+    return name.strip().lower().startswith("utm_")
 
 
 def utm_pairs(joined: str | None) -> dict[str, str]:
@@ -69,8 +79,11 @@ def utm_in_url(url: str | None) -> dict[str, str]:
 def cookie_pairs(header: str | None) -> dict[str, str]:
     """A cookie string ``a=b; c=d`` as pairs."""
     out: dict[str, str] = {}
-    # «&amp;» cut in half, as Tilda sends its bars: its semicolon parts no cookies.
-    for pair in _HALF_ESCAPED.sub(r"\1", header or "").split(";"):
+    if (
+        header and "amp;" in header.lower()
+    ):  # «&amp;» cut in half, as Tilda sends its bars: its semicolon parts no cookies
+        header = _HALF_ESCAPED.sub(r"\1", header)
+    for pair in (header or "").split(";"):
         name, _, value = pair.strip().partition("=")
         if name and value:
             out.setdefault(name, value)
@@ -79,11 +92,24 @@ def cookie_pairs(header: str | None) -> dict[str, str]:
 
 def kept_cookies(cookies: Mapping[str, Any]) -> dict[str, str]:
     """The white-listed cookies by our names."""
-    found = {ours: text(cookies.get(theirs)) for theirs, ours in COOKIES.items()}
-    return {name: value for name, value in found.items() if value}
+    return {
+        ours: value
+        for theirs, ours in COOKIES.items()
+        if theirs in cookies and (value := text(cookies[theirs]))
+    }
 
 
 def tilda_utm(cookies: Mapping[str, Any]) -> dict[str, str]:
     """utm marks that Tilda keeps in its cookie TILDAUTM (encoded once or twice)."""
     said = text(cookies.get("TILDAUTM"), 4000)
-    return utm_pairs(unquote(unquote(said))) if said else {}
+    if said is None:
+        return {}
+    return dict(_campaign(said)) if len(said) <= _REMEMBERED else _twice_encoded(said)
+
+
+def _twice_encoded(said: str) -> dict[str, str]:
+    return utm_pairs(unescaped(unescaped(said)))
+
+
+#: Many visitors come by the same advertisement.
+_campaign = lru_cache(maxsize=2048)(_twice_encoded)

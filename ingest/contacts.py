@@ -151,7 +151,8 @@ def read(fields: Iterable[tuple[str, Any]], source: SourceConfig) -> Filled:
         else:
             roles[role] = said
     _take(filled, roles, rest, source)
-    _sniff(filled, rest, source)
+    if rest:
+        _sniff(filled, rest, source)
     filled.extra = clipped(rest)
     return filled
 
@@ -159,8 +160,8 @@ def read(fields: Iterable[tuple[str, Any]], source: SourceConfig) -> Filled:
 def _take(
     filled: Filled, roles: Mapping[str, str], rest: list[tuple[str, Any]], source: SourceConfig
 ) -> None:
-    full = " ".join(part for part in (roles.get("first_name"), roles.get("last_name")) if part)
-    filled.name = text(roles.get("name") or full)
+    full = roles.get("name") or " ".join(roles[role] for role in ("first_name", "last_name") if role in roles)
+    filled.name = text(full)
     if raw := text(roles.get("phone")):
         filled.phone, filled.phone_raw = normalise(raw, source.region, source.area_code).e164, raw
     if said := roles.get("email"):
@@ -168,8 +169,8 @@ def _take(
         if filled.email is None:
             rest.append(("email", said))
     filled.text = text(roles.get("text"), TEXT)
-    for role in ("form_id", "form_name", "page", "referrer"):
-        setattr(filled, role, text(roles.get(role), NAME))
+    filled.form_id, filled.form_name = text(roles.get("form_id"), NAME), text(roles.get("form_name"), NAME)
+    filled.page, filled.referrer = text(roles.get("page"), NAME), text(roles.get("referrer"), NAME)
     filled.submission_id, filled.weak_id = key(roles.get("submission_id")), key(roles.get("weak_id"))
     filled.spam = "honeypot" in roles
 

@@ -108,22 +108,20 @@ def parse_pairs(text: str, charset: str | None, limits: Limits) -> Pairs:
     """
     if text.count("&") >= limits.max_fields:
         raise Unreadable("too many fields")
-    flat: list[str] = []
-    for part in text.split("&"):
-        if part:
-            name, _, value = part.partition("=")
-            flat += (name, value)
-    if charset in (None, "utf-8") and "%26" not in text:
+    parts = [part.partition("=") for part in text.split("&") if part]
+    if parts and charset in (None, "utf-8") and "%26" not in text:
         # All of it at once: where no escape stands for an ampersand, ampersands part names and values.
-        joined = _unescaped("&".join(flat).replace("+", " "))
-        if _DIRTY.search(joined) is None:
-            flat = joined.split("&") if flat else flat
-            return list(zip(flat[::2], flat[1::2], strict=True))
-    return [(_unquote(flat[i], charset), _unquote(flat[i + 1], charset)) for i in range(0, len(flat), 2)]
+        names = unescaped("&".join([part[0] for part in parts]).replace("+", " "))
+        values = unescaped("&".join([part[2] for part in parts]).replace("+", " "))
+        if _DIRTY.search(names) is None and _DIRTY.search(values) is None:
+            return list(zip(names.split("&"), values.split("&"), strict=True))
+    return [(_unquote(name, charset), _unquote(value, charset)) for name, _, value in parts]
 
 
-def _unescaped(text: str) -> str:
+def unescaped(text: str) -> str:
     """As `urllib.parse.unquote` for UTF-8, without a loop in Python over the characters."""
+    if "%" not in text:
+        return text
     parts = _ESCAPED.split(text)
     parts[1::2] = [_known(run) if len(run) <= _REMEMBERED else _of_hex(run) for run in parts[1::2]]
     return "".join(parts)
@@ -158,7 +156,7 @@ def nest(pairs: Sequence[tuple[str, Any]], limits: Limits) -> Fields:
     plain: Fields = dict(pairs)
     if max(map(len, plain), default=0) > limits.max_key:
         raise Unreadable("a field name is too long")
-    if len(plain) == len(pairs) and not any("[" in key for key in plain):
+    if len(plain) == len(pairs) and "[" not in "".join(plain):
         return plain
     root: Fields = {}
     nested = False

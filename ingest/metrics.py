@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from itertools import accumulate
 from typing import Final, Literal, NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.utils import floatToGoString
 
 
 class Meaning(NamedTuple):
@@ -76,72 +80,100 @@ _FAST: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
 Readings = Callable[[], Mapping[Meaning, float]]
 
 
+class Timing:
+    """A histogram: how often something took how long."""
+
+    __slots__ = ("_counts", "_sum")
+
+    def __init__(self) -> None:
+        self._counts = [0] * (len(_FAST) + 1)
+        self._sum = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """It took so long."""
+        self._counts[bisect_left(_FAST, seconds)] += 1
+        self._sum += seconds
+
+    def add_to(self, family: HistogramMetricFamily, labels: tuple[str, ...]) -> None:
+        """As prometheus_client shows it."""
+        bounds = [*map(floatToGoString, _FAST), "+Inf"]
+        family.add_metric(labels, list(zip(bounds, accumulate(self._counts), strict=True)), self._sum)
+
+
 class IngestMetrics:
-    """Counts for one process. ``registry``: of the caller, or a new one."""
+    """Counts for one process and event loop. ``registry``: of the caller, or a new one.
+
+    Plain numbers, brought into prometheus_client's form when somebody looks: its own objects take a lock and a lookup
+    for every count, and there are six for each delivery.
+    """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry if registry is not None else CollectorRegistry()
-        self._deliveries = Counter(
-            DELIVERIES.name, DELIVERIES.help, DELIVERIES.labels, registry=self.registry
-        )
-        self._facts = Counter(FACTS.name, FACTS.help, FACTS.labels, registry=self.registry)
-        self._append = Histogram(
-            APPEND.name, APPEND.help, APPEND.labels, registry=self.registry, buckets=_FAST
-        )
-        self._last = Gauge(LAST.name, LAST.help, LAST.labels, registry=self.registry)
-        self.request = Histogram(REQUEST.name, REQUEST.help, registry=self.registry, buckets=_FAST)
-        # Children are looked up once: `labels` takes a lock each time.
-        self._known: dict[tuple[str, str], Counter] = {}
-        self._known_facts: dict[tuple[str, str], Counter] = {}
-        self._known_last: dict[str, Gauge] = {}
-        self._known_append: dict[str, Histogram] = {}
+        self._deliveries: dict[tuple[str, str], int] = defaultdict(int)
+        self._facts: dict[tuple[str, str], int] = defaultdict(int)
+        self._last: dict[str, float] = {}
+        self._append: dict[str, Timing] = defaultdict(Timing)
+        self.request = Timing()
+        self.registry.register(_Collected(self.families))
 
     def delivered(self, source: str, outcome: str) -> None:
         """One delivery of a configured source (or of "unknown")."""
-        child = self._known.get((source, outcome))
-        if child is None:
-            child = self._known[source, outcome] = self._deliveries.labels(source, outcome)
-        child.inc()
+        self._deliveries[source, outcome] += 1
 
     def fact(self, source: str, type_: str) -> None:
         """One fact was made durable."""
-        child = self._known_facts.get((source, type_))
-        if child is None:
-            child = self._known_facts[source, type_] = self._facts.labels(source, type_)
-        child.inc()
+        self._facts[source, type_] += 1
 
     def seen(self, source: str, unix_s: float) -> None:
         """A source delivered something."""
-        child = self._known_last.get(source)
-        if child is None:
-            child = self._known_last[source] = self._last.labels(source)
-        child.set(unix_s)
+        self._last[source] = unix_s
 
     def appended(self, to: str, seconds: float) -> None:
         """Something became durable."""
-        child = self._known_append.get(to)
-        if child is None:
-            child = self._known_append[to] = self._append.labels(to)
-        child.observe(seconds)
+        self._append[to].observe(seconds)
 
     def watch(self, readings: Readings) -> None:
         """Ask these values when somebody looks."""
-        self.registry.register(_Watched(readings))
+        self.registry.register(_Collected(lambda: _watched(readings)))
+
+    def families(self) -> Iterator[Metric]:
+        """What was counted."""
+        for meaning, counts in ((DELIVERIES, self._deliveries), (FACTS, self._facts)):
+            counter = CounterMetricFamily(meaning.name, meaning.help, labels=meaning.labels)
+            for labels, count in counts.items():
+                counter.add_metric(labels, count)
+            yield counter
+        request = HistogramMetricFamily(REQUEST.name, REQUEST.help)
+        self.request.add_to(request, ())
+        yield request
+        append = HistogramMetricFamily(APPEND.name, APPEND.help, labels=APPEND.labels)
+        for to, timing in self._append.items():
+            timing.add_to(append, (to,))
+        yield append
+        last = GaugeMetricFamily(LAST.name, LAST.help, labels=LAST.labels)
+        for source, unix_s in self._last.items():
+            last.add_metric((source,), unix_s)
+        yield last
 
 
-class _Watched:
+def _watched(readings: Readings) -> Iterator[Metric]:
     """Values that belong to the log and the spool."""
+    for meaning, value in readings().items():
+        if meaning.kind == "counter":
+            yield CounterMetricFamily(meaning.name, meaning.help, value=value)
+        else:
+            yield GaugeMetricFamily(meaning.name, meaning.help, value=value)
 
-    def __init__(self, readings: Readings) -> None:
-        self._readings = readings
+
+class _Collected:
+    """A collector of prometheus_client around a function."""
+
+    def __init__(self, families: Callable[[], Iterator[Metric]]) -> None:
+        self._families = families
 
     def collect(self) -> Iterator[Metric]:
         """As prometheus_client asks for it."""
-        for meaning, value in self._readings().items():
-            if meaning.kind == "counter":
-                yield CounterMetricFamily(meaning.name, meaning.help, value=value)
-            else:
-                yield GaugeMetricFamily(meaning.name, meaning.help, value=value)
+        return self._families()
 
     def describe(self) -> Iterator[Metric]:
         """Nothing is known before somebody looks."""

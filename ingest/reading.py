@@ -45,6 +45,8 @@ def text(value: Any, limit: int = NAME) -> str | None:
 
 def key(value: Any) -> str | None:
     """An identifier as text. A very long one is cut and its hash kept, so that two do not become one."""
+    if value is None:
+        return None
     out = text(value, 4 * TEXT)
     if out is None or len(out) <= KEY:
         return out
@@ -53,7 +55,7 @@ def key(value: Any) -> str | None:
 
 def joined(value: Any, limit: int = TEXT) -> str | None:
     """A scalar or a list of scalars as one text, joined by «, »."""
-    if isinstance(value, list):
+    if type(value) is not str and isinstance(value, list):
         parts = [part for part in (text(item, limit) for item in value) if part]
         return ", ".join(parts)[:limit] or None
     return text(value, limit)

@@ -43,11 +43,6 @@ _FORM: Final = re.compile(rb"(?i)((?:^|&)(?:" + "|".join(map(re.escape, _NAMES))
 _JSON: Final = re.compile(
     rb'(?i)("(?:' + "|".join(map(re.escape, _NAMES)).encode() + rb')"\s*:\s*")(?:[^"\\]|\\.)+(?=")'
 )
-#: Every name above holds one of these: where none stands, no pattern need be tried.
-_HINTS: Final = ("token", "secret", "key", "passw", "auth")
-_HINTS_IN_QUERY: Final = (*_HINTS, "sign", "hash")
-_HINTS_IN_BODY: Final = tuple(hint.encode() for hint in _HINTS)
-
 #: Headers that tell something about a delivery. Those of the second kind are secrets: that they were there is kept.
 _KEPT: Final = (
     "content-type",
@@ -121,8 +116,7 @@ def query(raw: str, source: SourceConfig) -> str:
     if not raw:
         return raw
     raw = _own_name(raw, source, "query")
-    lowered = raw.casefold()
-    if any(hint in lowered for hint in _HINTS_IN_QUERY):
+    if _may_name_secrets(lowered := raw.casefold()) or "sign" in lowered or "hash" in lowered:
         raw = _QUERY.sub(rf"\1{STARS}", raw)
     return _hide_text(raw, source.secrets())
 
@@ -155,10 +149,20 @@ def body(raw: bytes, source: SourceConfig) -> bytes:
         pattern = _JSON
     else:
         pattern = _FORM
-    lowered = raw.lower()
-    if any(hint in lowered for hint in _HINTS_IN_BODY):
+    if _may_name_secrets(raw.decode("latin-1").lower()):
         raw = pattern.sub(rb"\1***", raw)
     return _hide(raw, source.secrets())
+
+
+def _may_name_secrets(lowered: str) -> bool:
+    """Every one of `_NAMES` holds one of these: where none stands, no pattern need be tried."""
+    return (
+        "token" in lowered
+        or "secret" in lowered
+        or "key" in lowered
+        or "passw" in lowered
+        or "auth" in lowered
+    )
 
 
 def _own_name(raw: str, source: SourceConfig, where: str) -> str:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from functools import lru_cache
+from http import HTTPStatus
 from typing import Final
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
+from aiohttp.helpers import rfc822_formatted_time
+from aiohttp.http import SERVER_SOFTWARE
 
 from ingest.adapters.contract import Answer, json_answer
 from ingest.decoding import TooLarge, decompress
@@ -40,15 +44,10 @@ async def body_of(request: web.Request, limits: Limits) -> bytes:
         return b""
     if (request.content_length or 0) > limits.max_body:
         raise Dropped("too_large")
-    try:
-        async with asyncio.timeout(limits.read_timeout_s):
-            body = await request.read()
-    except web.HTTPRequestEntityTooLarge as error:
-        raise Dropped("too_large") from error
-    except TimeoutError as error:
-        raise Dropped("too_slow") from error
-    except (web.RequestPayloadError, ConnectionError, EOFError) as error:
-        raise Dropped("broken") from error
+    if request.content.is_eof():  # as nearly always: all of it came with the headers
+        body = _here(request, limits)
+    else:
+        body = await _arriving(request, limits)
     encoding = request.headers.get("Content-Encoding")
     if not encoding:
         return body
@@ -58,6 +57,28 @@ async def body_of(request: web.Request, limits: Limits) -> bytes:
         raise Dropped("too_large") from error
     except Unreadable:
         return body  # nobody will be able to read it; it is kept, and the record says so
+
+
+def _here(request: web.Request, limits: Limits) -> bytes:
+    try:
+        body = request.content.read_nowait()
+    except (web.RequestPayloadError, ConnectionError, EOFError) as error:
+        raise Dropped("broken") from error
+    if len(body) > limits.max_body:
+        raise Dropped("too_large")
+    return body
+
+
+async def _arriving(request: web.Request, limits: Limits) -> bytes:
+    try:
+        async with asyncio.timeout(limits.read_timeout_s):
+            return await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise Dropped("too_large") from error
+    except TimeoutError as error:
+        raise Dropped("too_slow") from error
+    except (web.RequestPayloadError, ConnectionError, EOFError) as error:
+        raise Dropped("broken") from error
 
 
 def delivery_of(
@@ -71,7 +92,7 @@ def delivery_of(
         method=request.method,
         path=path,
         query=query.partition("#")[0],
-        headers={name.lower(): value for name, value in request.headers.items()},
+        headers=dict(zip(map(str.lower, request.headers), request.headers.values(), strict=True)),
         body=body,
         received=received,
         source=source,
@@ -79,8 +100,62 @@ def delivery_of(
     )
 
 
-def respond(answer: Answer) -> web.Response:
+class Whole(web.Response):
+    """A response that is written in one piece, head and body, from parts that were made once."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(status=answer.status, body=answer.body)
+        self._answer = answer
+
+    @property
+    def keep_alive(self) -> bool:
+        """Yes: see `respond`."""
+        return True
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """As aiohttp asks for it: nothing of ours depends on the request."""
+        transport = request.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("nobody waits for the answer any more")
+        answer = self._answer
+        head = _head(
+            answer.status,
+            answer.content_type,
+            tuple(answer.headers.items()),
+            len(answer.body),
+            rfc822_formatted_time(),
+        )
+        transport.write(head + answer.body)
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Nothing is left to write."""
+
+
+@lru_cache(maxsize=256)
+def _head(
+    status: int, content_type: str, headers: tuple[tuple[str, str], ...], length: int, date: str
+) -> bytes:
+    lines = [
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
+        f"Content-Type: {content_type}; charset=utf-8",
+        *(f"{name}: {value}" for name, value in headers),
+        f"Content-Length: {length}",
+        f"Date: {date}",
+        f"Server: {SERVER_SOFTWARE}",
+    ]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
+
+
+def respond(answer: Answer, request: web.BaseRequest | None = None) -> web.Response:
     """The answer; the connection is closed where the rest of a body would have to be waited for."""
+    if (
+        request is not None
+        and answer.status == 200
+        and request.version == HttpVersion11
+        and request.keep_alive
+        and request.method in ("POST", "GET")
+    ):
+        return Whole(answer)
     headers = {"Content-Type": f"{answer.content_type}; charset=utf-8", **answer.headers}
     if answer.status == 204:
         headers.pop("Content-Type")

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,6 +27,7 @@ from eventlog.contract import (
     StoredRecord,
     check_records,
 )
+from eventlog.deadlines import Deadlines
 from eventlog.embedded.file import connect, prepare
 from eventlog.embedded.rows import decode, encode
 from eventlog.embedded.subscription import EmbeddedSubscription
@@ -66,6 +68,7 @@ class EmbeddedLog(EventLog):
         self._create = create
         self._max_record_bytes = max_record_bytes
         self._writer: Writer | None = None
+        self._deadlines: Deadlines | None = None
         self._started = False
         self._opening: asyncio.Task[None] | None = None  # after a start that found nobody
         self._closing = False
@@ -145,40 +148,39 @@ class EmbeddedLog(EventLog):
 
     async def append(self, records: Sequence[Record], *, deadline_s: float) -> list[Position]:
         """See the contract. One fsync for all calls that wait at the same moment."""
+        job: Job | None = None
         try:
-            first = await self._append(records, deadline_s)
+            job = self._submit(records, deadline_s)
+            first = await job.future if job else 0
         except AppendUnknown:
             self._unknown += 1
             raise
         except LogUnavailable:
             self._unavailable += 1
             raise
+        except asyncio.CancelledError:
+            if job is not None and self._writer is not None:
+                self._writer.withdraw(job)
+            raise
         self._appended += len(records)
         return [Position(0, first - 1 + index) for index in range(len(records))]
 
-    async def _append(self, records: Sequence[Record], deadline_s: float) -> int:
+    def _submit(self, records: Sequence[Record], deadline_s: float) -> Job | None:
         if not self.available:
             raise LogUnavailable("the event log is not open")
         if not records:
-            return 0
+            return None
         size = sum(check_records(records, self._max_record_bytes))
-        if self._writer is None:  # readers never have one
+        if self._writer is None or self._deadlines is None:  # readers never have them
             self._writer = Writer(self.path, self._changed.set)
-        loop = asyncio.get_running_loop()
+            self._deadlines = Deadlines()
         now_ms = time.time_ns() // 1_000_000
         rows = [encode(record, now_ms) for record in records]
-        future: asyncio.Future[int] = loop.create_future()
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         job = Job(rows, size, time.monotonic() + deadline_s, future)
-        writer = self._writer
-        timer = loop.call_later(deadline_s, _expire, writer, job)
-        writer.submit(job)
-        try:
-            return await future
-        except asyncio.CancelledError:
-            writer.withdraw(job)
-            raise
-        finally:
-            timer.cancel()
+        self._deadlines.add(deadline_s, future, partial(_expire, self._writer, job))
+        self._writer.submit(job)
+        return job
 
     async def partitions(self) -> list[int]:
         """Always [0]."""

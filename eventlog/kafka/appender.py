@@ -41,6 +41,7 @@ from eventlog.contract import (
     RecordTooLarge,
     check_records,
 )
+from eventlog.deadlines import Deadlines
 from eventlog.kafka.admin import check_topic
 from eventlog.kafka.lanes import Batch, Call, Lane
 from eventlog.kafka.letting_go import drop_producer, stop_producer
@@ -75,6 +76,7 @@ class Appender:
         self._closing = False
         self._queued_bytes = 0
         self._out = 0  # batches that are with a producer
+        self._deadlines = Deadlines()
         self._wake = asyncio.Event()
         self._settled = asyncio.Event()  # for `close`: nothing waits and nothing is out
         self._nudge: asyncio.TimerHandle | None = None
@@ -167,11 +169,8 @@ class Appender:
             self._wake.set()
         elif self._nudge is None:
             self._nudge = loop.call_later(_PATIENCE_S, self._nudged)
-        timer = loop.call_later(deadline_s, self._expire, call, lanes, deadline_s)
-        try:
-            return await call.future
-        finally:
-            timer.cancel()
+        self._deadlines.add(deadline_s, call.future, partial(self._expire, call, lanes, deadline_s))
+        return await call.future
 
     # --- batches ----------------------------------------------------------------------------------------------
 

@@ -105,6 +105,7 @@ class _Message:
 
     def __init__(self, fields: Fields, delivery: Delivery) -> None:
         self.fields = fields
+        self._call: CallData | None = None
         self.source = delivery.source
         self.received = delivery.received
         self.at = reading.unix_seconds(fields.get("timestamp"))
@@ -119,6 +120,8 @@ class _Message:
         )
         #: The extension (or forwarded phone) of ours that this message is about.
         self.our = self.src if self.direction == "out" else self.dst
+        #: Asterisk's channel: tells two ringings of one extension apart.
+        self.channel = reading.text(fields.get("channel"))
 
     # --- what is said -----------------------------------------------------------------------------------------
 
@@ -215,7 +218,12 @@ class _Message:
     # --- what is read -----------------------------------------------------------------------------------------
 
     def call(self) -> CallData:
-        """The part that all facts of the call repeat."""
+        """The part that all facts of the call repeat; read once."""
+        if self._call is None:
+            self._call = self._read_call()
+        return self._call.copy()
+
+    def _read_call(self) -> CallData:
         outside = {"in": self.src, "out": self.dst}.get(self.direction)
         raw = outside.number if outside else None
         client = normalise(raw, self.source.region, self.source.area_code) if outside else None
@@ -240,15 +248,10 @@ class _Message:
             reading.text(self.fields.get("pbxdstnum"), 64),
             None if self.dst.internal else self.dst.number,
         ):
-            if given and len(re.sub(r"\D", "", given)) >= (10 if self.dst.internal else 5):
+            if given and sum(map(str.isdecimal, given)) >= (10 if self.dst.internal else 5):
                 found = normalise(given, self.source.region, self.source.area_code).e164
                 return found or (None if self.dst.internal else given[:64])
         return None
-
-    @property
-    def channel(self) -> str | None:
-        """Asterisk's channel: tells two ringings of one extension apart."""
-        return reading.text(self.fields.get("channel"))
 
     @property
     def leg_id(self) -> str:
@@ -271,8 +274,8 @@ class _Message:
         return url if url and re.match(r"https?://", url) and len(url) <= 2000 else None
 
     def _side(self, which: Literal["src", "dst"]) -> Side:
-        full = _SCHEME_TAIL.sub("", reading.text(self.fields.get(f"{which}_num")) or "") or None
-        short = _SCHEME_TAIL.sub("", reading.text(self.fields.get(f"short_{which}_num")) or "") or None
+        full = _number(self.fields.get(f"{which}_num"))
+        short = _number(self.fields.get(f"short_{which}_num"))
         kind = reading.text(self.fields.get(f"{which}_type"))
         extension = self._short(short or full)
         internal = (
@@ -288,6 +291,14 @@ class _Message:
         if number and self.cabinet and number.startswith(self.cabinet) and len(number) > len(self.cabinet):
             return number[len(self.cabinet) :]
         return number or None
+
+
+def _number(value: Any) -> str | None:
+    """A number without the tail of Sipuni's scheme."""
+    said = reading.text(value)
+    if said and "_id" in said:
+        said = _SCHEME_TAIL.sub("", said)
+    return said or None
 
 
 def _withheld(client: Phone) -> bool:

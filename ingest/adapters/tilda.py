@@ -52,9 +52,13 @@ class Tilda(Adapter):
         fields = delivery.fields
         options = delivery.source.options
         secret_field = options.get("key_name") if options.get("key_in") in ("body", "query") else None
-        own = [(k, v) for k, v in fields.items() if k != secret_field and k.lower() not in _SERVICE]
         by_name = {k.lower(): v for k, v in fields.items()}
-        filled = contacts.read([(k, v) for k, v in own if not k.lower().startswith("utm_")], delivery.source)
+        own = [
+            (k, v)
+            for (k, v), lowered in zip(fields.items(), map(str.lower, fields), strict=True)
+            if k != secret_field and lowered not in _SERVICE and not lowered.startswith("utm_")
+        ]
+        filled = contacts.read(own, delivery.source)
         extra = filled.extra
         if payment := _payment(by_name.get("payment")):
             extra["payment"] = payment
