@@ -13,8 +13,8 @@ from domain.facts.calls import (
     CallAnswered,
     CallEnded,
     CallFact,
-    CallLegRang,
     CallLegEnded,
+    CallLegRang,
     CallStarted,
     CallTransferred,
 )
@@ -74,7 +74,9 @@ class Call:
 
     def employee(self, directory: Directory) -> str | None:
         """Who held the extension on the local day of the call (R0.50)."""
-        cabinet = next((f.data.cabinet for f in self.facts if isinstance(f.data, CallFact) and f.data.cabinet), None)
+        cabinet = next(
+            (f.data.cabinet for f in self.facts if isinstance(f.data, CallFact) and f.data.cabinet), None
+        )
         return directory.employee_by_ext(self.ext, self.started_at, source=self.source, cabinet=cabinet)
 
 
@@ -98,7 +100,11 @@ def one_call(facts: list[Event]) -> Call:
         for f in facts
         if isinstance(f.data, CallStarted | CallLegRang | CallAnswered | CallLegEnded | CallTransferred)
     ]
-    ends = [(f.data.cause == "answered", f.data.ended_at, f.id, f.data) for f in facts if isinstance(f.data, CallEnded)]
+    ends = [
+        (f.data.cause == "answered", f.data.ended_at, f.id, f.data)
+        for f in facts
+        if isinstance(f.data, CallEnded)
+    ]
     end = max(ends, key=lambda e: e[:3])[3] if ends else None
     outside = [d for d in said if d.direction != "internal"]
     direction = outside[0].direction if outside else "internal"
@@ -119,13 +125,13 @@ def one_call(facts: list[Event]) -> Call:
     if end is None:
         outcome = "open"
     else:
-        over = end.cause == "answered" or (end.cause == "unknown" and bool(picked))
+        over = end.cause == "answered" or (end.cause == "unknown" and bool(picked or end.answered_at))
         stamp = end.answered_at
         if not over:
             by = answered = None  # a leg that answered and lost does not make the call answered
         else:
             by = by or "person"
-            if end.cause == "unknown" or stamp is None or not started <= stamp <= end.ended_at or (people and machines):
+            if stamp is None or not started <= stamp <= end.ended_at or (people and machines):
                 stamp = answered or stamp or started
             answered = min(max(stamp, started), end.ended_at)
         if by == "person":
@@ -186,7 +192,9 @@ def pair(calls: list[Call], directory: Directory) -> None:
         if any(c is a or c is b for c in taken):
             continue
         taken += [a, b]
-        first, second = sorted((a, b), key=lambda c: (not c.own_clock, c.ended_at is None, c.started_at, c.row))
+        first, second = sorted(
+            (a, b), key=lambda c: (not c.own_clock, c.ended_at is None, c.started_at, c.row)
+        )
         second.second = first
         first.callback_id = first.callback_id or second.callback_id
         first.phone = first.phone or second.phone

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
@@ -18,22 +18,20 @@ from hypothesis import strategies as st
 from domain.directory import Directory, SourceInfo
 from domain.event import Event, Evidence
 from domain.facts import calls as c
-from domain.facts import company, leads, sales, sites
 from domain.facts import inquiries as i
+from domain.facts import leads, sales, sites
 from domain.facts.base import Fact
 from domain.identity import inquiry_id
 from domain.translate import Said, make_events
+from tests.oracle.company import LINES, MIDNIGHT, OWN, company_told
 
 T = TypeVar("T")
 
 PBX, OTHER, CHAT, SITE, CRM = "/sipuni/main", "/jivo/chat", "/jivo/chat", "/tilda/site", "/native/crm"
 PHONES = ("+79030000001", "+79030000002", "+79030000003", "+79030000004")
-OWN = "+79039999999"
-LINES = ("+74990000011", "+74990000012")
 EMAILS = ("anna@sto.example", "boris@sto.example")
 VISITORS = ("57", "58")
 EXTS = ("201", "202")
-MIDNIGHT = datetime(2026, 3, 2, 21, 0, tzinfo=UTC)  # 3 March, 00:00 in Moscow
 
 SECOND, MINUTE, HOUR, DAY = (timedelta(**{u: 1}) for u in ("seconds", "minutes", "hours", "days"))
 GAPS = (
@@ -52,7 +50,9 @@ class History:
     def __init__(self, events: list[Event], told: list[Event]) -> None:
         self.events = events
         self.told = told
-        self.directory = Directory.build(told, sources=(SourceInfo("main", "sipuni"), SourceInfo("site", "tilda")))
+        self.directory = Directory.build(
+            told, sources=(SourceInfo("main", "sipuni"), SourceInfo("site", "tilda"))
+        )
 
     def __repr__(self) -> str:
         lines = [
@@ -72,6 +72,7 @@ class Teller:
     events: list[Event] = field(default_factory=list)
     moments: list[datetime] = field(default_factory=lambda: [MIDNIGHT, MIDNIGHT - 10 * SECOND])
     calls: list[str] = field(default_factory=list)
+    forms: list[str] = field(default_factory=list)
     openings: list[UUID] = field(default_factory=list)
     phones: tuple[str, ...] = PHONES
     n: int = 0
@@ -80,7 +81,8 @@ class Teller:
 
     def one(self, options: Sequence[T]) -> T:
         """One of the options; the first is the simplest."""
-        return options[self.draw(st.integers(0, len(options) - 1))]
+        nth: int = self.draw(st.integers(0, len(options) - 1))
+        return options[nth]
 
     def chance(self, of: int) -> bool:
         """True once in ``of``."""
@@ -88,7 +90,11 @@ class Teller:
 
     def when(self) -> datetime:
         """A moment: an earlier one, a rule's width and perhaps a second apart."""
-        at = self.one(self.moments[-4:]) + self.one(GAPS) * self.one((1, 1, 1, -1)) + self.one((0, 0, 1, -1)) * SECOND
+        at = (
+            self.one(self.moments[-4:])
+            + self.one(GAPS) * self.one((1, 1, 1, -1))
+            + self.one((0, 0, 1, -1)) * SECOND
+        )
         if self.chance(8):
             at = at.replace(hour=21, minute=0, second=0) - self.one((0, 1)) * SECOND
         self.moments.append(at)
@@ -159,6 +165,7 @@ class Teller:
             "call_id": call_id, "direction": direction, "client_phone": phone, "hidden": phone is None,
             "line": self.one(LINES), "callback_id": callback,
         }  # fmt: skip
+        dialled: dict[str, Any] = {"ext": ext} if direction == "out" and self.chance(2) else {}
         self.openings.append(inquiry_id(source, "call", call_id))
 
         def tell(fact: Fact, moment: datetime, *native: str) -> None:
@@ -168,9 +175,11 @@ class Teller:
 
         answered = at + self.one((10, 0)) * SECOND
         over = answered + self.one((60, 0, 1, 300)) * SECOND
-        picked = {"talk": "person", "robot": "autoresponder", "ivr": "ivr", "machine": "client_machine"}.get(how)
+        picked = {"talk": "person", "robot": "autoresponder", "ivr": "ivr", "machine": "client_machine"}.get(
+            how
+        )
         if "start" not in lost:
-            tell(c.CallStarted(**base), at)
+            tell(c.CallStarted(**base, **dialled), at)
         if "leg" not in lost:
             tell(c.CallLegRang(**base, ext=ext, leg_id=ext), at + self.one((0, 2)) * SECOND, ext)
         if picked and "answer" not in lost:
@@ -185,11 +194,13 @@ class Teller:
             end = c.CallEnded(
                 **base, started_at=None if self.chance(4) else at,
                 answered_at=answered if picked and not self.chance(4) else None, ended_at=over,
-                cause="answered" if picked else self.one(("no_answer", "busy", "client_dropped")),
+                cause="unknown" if self.chance(8) else "answered" if picked and not self.chance(12) else "no_answer",
                 answered_by=picked if picked and self.chance(2) else None,  # type: ignore[arg-type]
                 exts_rung=self.one(((), (ext,), EXTS)),
             )  # fmt: skip
             tell(end, over)
+        if self.chance(9):
+            tell(c.CallTransferred(**base, from_ext=ext, to_ext="300"), over)
         if self.chance(6):
             tell(c.RecordingStored(**base, recording_id="r", url="https://pbx.example/r"), over, "r")
 
@@ -201,11 +212,12 @@ class Teller:
         for again in range(self.one((1, 1, 2, 3))):
             key = f"f{self.shift}{self.n}"
             fact = sites.FormSubmitted(
-                submission_id=key, form_id=self.one(("one", "two")), phone=phone, email=email,
+                submission_id=key, form_id=self.one(("one", "two")), phone=phone, email=email, spam=self.chance(12),
                 cookies={"ym": self.shift + self.one(VISITORS)} if self.chance(4) else {},
             )  # fmt: skip
             gap = self.one((10 * MINUTE, 10 * MINUTE + SECOND, 6 * MINUTE))
             self.say(fact, at + again * gap, source=SITE, native=(key,))
+            self.forms.append(key)
             self.openings.append(inquiry_id(SITE, "form", key))
 
     def callback(self) -> None:
@@ -232,7 +244,10 @@ class Teller:
             fact = sites.OfflineMessageLeft(**base, message_id=key)
         else:
             said = tuple(
-                sites.ChatMessage(at=at - m * MINUTE, by="visitor") for m in self.one(((), (3,), (30, 1)))
+                sites.ChatMessage(
+                    at=at - m * MINUTE, by=self.one(("visitor", "agent")), agent_id=self.one((None, "oleg"))
+                )
+                for m in self.one(((), (3,), (30, 1)))
             )
             fact = sites.ChatFinished(**base, messages=said, agents=self.one(((), ("oleg",))))
         event = self.say(fact, at, source=CHAT, native=(key, f"{self.n}"))
@@ -251,26 +266,42 @@ class Teller:
             return
         if kind == "marked":
             mark = self.one(("spam", "none", "employee"))
-            self.say(i.ContactMarked(phone=self.phone(), mark=mark), at)
+            whom = {"email": self.email()} if self.chance(4) else {"phone": self.phone()}
+            self.say(i.ContactMarked(**whom, mark=mark), at)
             return
         model = i.IdentityLinked if kind == "linked" else i.IdentityUnlinked
-        pool = (*self.phones, *(self.shift + e for e in EMAILS))
+        pool = (
+            *self.phones,
+            *(self.shift + e for e in EMAILS),
+            f"visitor:{visitor}@chat",
+            self.key("contact"),
+        )
         a = self.one(pool)
         b = self.one([p for p in pool if p != a])
         self.say(model(a=a, b=b), at)
 
     def subject(self) -> dict[str, Any]:
         """How an operator's fact says what it is about."""
-        how = self.one(("phone", "inquiry", "call", "email", "chat", "phone+call"))
+        how = self.one(
+            ("phone", "inquiry", "call", "email", "chat", "phone+call", "contact", "phone+contact", "form")
+        )
         if how == "inquiry" and self.openings:
             return {"inquiry_id": self.one(self.openings[::-1])}
         if how in ("call", "phone+call") and self.calls:
             return {"call_id": self.one(self.calls[::-1])} | ({"phone": self.phone()} if "+" in how else {})
+        if how.endswith("contact"):
+            return {"contact_id": self.key("contact")} | ({"phone": self.phone()} if "+" in how else {})
+        if how == "form" and self.forms:
+            return {"submission_id": self.one(self.forms[::-1])}
         if how == "email":
             return {"email": self.email()}
         if how == "chat":
             return {"chat_id": self.key("chat")}
         return {"phone": self.phone()}
+
+    def perhaps(self) -> dict[str, Any]:
+        """A later fact about a thing seldom says more than its number."""
+        return self.subject() if self.chance(4) else {}
 
     def word(self) -> None:
         """An operator's category, result or refusal."""
@@ -291,13 +322,19 @@ class Teller:
         kind = self.one(("made", "made", "moved", "cancelled", "no_show", "arrived", "walkin"))
         if kind == "made":
             slot_ = None if self.chance(6) else slot
-            self.say(sales.BookingMade(**self.subject(), booking_id=key, slot=slot_, by=self.one(WORKERS)), at)
+            self.say(
+                sales.BookingMade(**self.subject(), booking_id=key, slot=slot_, by=self.one(WORKERS)), at
+            )
         elif kind == "moved":
-            self.say(sales.BookingMoved(booking_id=key, slot=slot), at)
+            self.say(sales.BookingMoved(**self.perhaps(), booking_id=key, slot=slot), at)
         elif kind == "cancelled":
-            self.say(sales.BookingCancelled(booking_id=key, reason=self.one((None, *REASONS))), at)
+            self.say(
+                sales.BookingCancelled(**self.perhaps(), booking_id=key, reason=self.one((None, *REASONS))),
+                at,
+            )
         elif kind == "no_show":
-            self.say(sales.ClientNoShow(**self.one(({"booking_id": key}, {"phone": self.phone()}))), at)
+            whose: dict[str, Any] = self.one(({"booking_id": key}, {"phone": self.phone()}))
+            self.say(sales.ClientNoShow(**whose), at)
         elif kind == "arrived":
             about = self.subject() if self.chance(2) else {"booking_id": key}
             self.say(sales.ClientArrived(**about, visit_id=self.one((None, self.key("V")))), at)
@@ -317,13 +354,16 @@ class Teller:
         elif kind == "handed":
             self.say(sales.VehicleHandedOver(order_id=key), at)
         elif kind == "sale":
-            named = self.one((about, {"order_id": key}, {**about, "order_id": key}, {"booking_id": self.key("B")}))
+            named = self.one(
+                (about, {"order_id": key}, {**about, "order_id": key}, {"booking_id": self.key("B")})
+            )
             lines = tuple(self.line() for _ in range(self.one((1, 2, 0))))
             self.say(sales.SaleRecorded(**named, receipt_id=receipt, lines=lines), at)
         else:
             how = self.one(("all", "amount", "lines"))
             self.say(
                 sales.SaleRefunded(
+                    **self.perhaps(),
                     receipt_id=receipt,
                     amount=self.money() if how == "amount" else None,
                     lines=(self.line(),) if how == "lines" else (),
@@ -346,9 +386,14 @@ class Teller:
         key, other, at = self.key("L", 3), self.key("L", 3), self.when()
         kind = self.one(("opened", "opened", "stage", "won", "lost", "reopened", "merged", "split", "moved"))
         if kind == "opened":
-            self.say(leads.LeadOpened(lead_id=key, **self.one(({"phone": self.phone()}, self.subject()))), at)
+            about = self.one(({"phone": self.phone()}, self.subject()))
+            who = self.one((None, *WORKERS))
+            self.say(leads.LeadOpened(lead_id=key, **about, responsible=who), at)
         elif kind == "stage":
-            self.say(leads.LeadStageEntered(lead_id=key, stage=self.one(("new", "Квалификация", "won", "lost"))), at)
+            self.say(
+                leads.LeadStageEntered(lead_id=key, stage=self.one(("new", "Квалификация", "won", "lost"))),
+                at,
+            )
         elif kind == "won":
             self.say(leads.LeadWon(lead_id=key, amount=Decimal(1)), at)
         elif kind == "lost":
@@ -360,13 +405,19 @@ class Teller:
         elif kind == "split" and self.openings and key != other:
             ids = (str(self.one(self.openings)),)
             self.say(leads.LeadSplit(lead_id=key, new_lead_id=other, inquiry_ids=ids), at)
-        elif kind == "moved" and self.openings:
-            self.say(i.InquiryReattached(inquiry_id=self.one(self.openings), to_lead_id=key), at)
+        elif kind == "moved":
+            self.say(i.InquiryReattached(**self.subject(), to_lead_id=key), at)
 
     def chatter(self) -> None:
         """Messages and tasks: touches and nothing more."""
         at = self.when()
-        kind = self.one(("sent", "received", "task"))
+        kind = self.one(("sent", "received", "task", "tracked"))
+        if kind == "tracked":
+            hit = c.CallTracked(
+                client_phone=self.phone(), line=self.one(LINES), counter_client_id=f"ga{self.shift}"
+            )
+            self.say(hit, at, source=PBX)
+            return
         if kind == "task":
             about: dict[str, Any] = self.one(({"phone": self.phone()}, {"lead_id": self.key("L", 3)}))
             self.say(leads.TaskCreated(**about, task_id=self.key("T"), kind="set_result"), at)
@@ -394,54 +445,15 @@ SCENES = (
 )  # fmt: skip
 
 
-def company_told(teller: Teller) -> list[company.DirectoryFact]:
-    """What the company may have told about itself."""
-    facts: list[company.DirectoryFact] = []
-    day = date(2026, 3, 3)
-    if teller.chance(2):
-        facts += [
-            company.EmployeeChanged(
-                employee_id="irina", name="Ирина К.", team="kc", logins=("57",), phones=(OWN,),
-                extensions=(company.Extension(ext="201", valid_to=day), company.Extension(ext="202", scope="main")),
-            ),
-            company.EmployeeChanged(
-                employee_id="oleg", name="Олег",
-                extensions=(company.Extension(ext="201", valid_from=day), company.Extension(ext="202")),
-            ),
-        ]  # fmt: skip
-    if teller.chance(2):
-        facts += [
-            company.DictionaryChanged(
-                dictionary="office", item="ural", label="Урал", attrs={"timezone": "Asia/Yekaterinburg"}
-            ),
-            company.NumberAssigned(number=LINES[1], office="ural", channel="yandex"),
-        ]
-    if teller.chance(3):
-        body: dict[str, Any] = {"target_categories": ["parts"], "missed_window_hours": 1, "attribution_days": 1}
-        facts.append(company.RulePublished(version="2", valid_from=MIDNIGHT + DAY, body=body))
-    if teller.chance(4):
-        facts.append(company.RulePublished(version="1", body={"missed_unprocessed_is_target": True}))
-    if teller.chance(3):
-        facts += [
-            company.DictionaryChanged(
-                dictionary="reason", item="old", label="старая причина", merged_into="price"
-            ),
-            company.DictionaryChanged(dictionary="reason", item="new", label="новая причина"),
-            company.DictionaryChanged(
-                dictionary="category", item="own", label="своя категория", attrs={"is_target": True}
-            ),
-        ]
-    return facts
-
-
 @st.composite
 def histories(draw: st.DrawFn, *, scenes: int = 12, shift: str = "") -> History:
     """A history of one to three people. ``shift`` makes all names differ from another history's."""
     many = draw(st.sampled_from((1, 2, 4)))
     phones = tuple(p.replace("+7903", f"+79{len(shift)}3") for p in PHONES[:many])
     teller = Teller(draw, shift=shift, phones=phones)
-    chosen = draw(st.lists(st.sampled_from(SCENES), min_size=1, max_size=scenes))
-    told = company_told(teller)
+    least = draw(st.sampled_from((1, scenes // 2, scenes)))
+    chosen = draw(st.lists(st.sampled_from(SCENES), min_size=least, max_size=scenes + 2))
+    told = company_told(teller.chance)
     for scene in chosen:
         scene(teller)
     said = Teller(draw, shift="company")

@@ -94,33 +94,37 @@ class Unfolding:
         self.touches: set[str] = set()
 
     def unfold(self) -> list[Inquiry]:
-        """All steps."""
+        """All steps; what clients do comes before what operators say at the same moment."""
         steps: list[tuple[datetime, int, str, Callable[[], None]]] = []
         for call in self.calls:
             if call.second is None and call.direction != "internal":
                 ident = str(inquiry_id(call.facts[0].source, "call", call.call_id))
                 what = self.incoming if call.direction == "in" else self.outgoing
                 steps.append((call.started_at, 0, ident, partial(what, call)))
+        for one in (*chats(self.facts, self.directory), *self.requests()):
+            steps.append((one.opened_at, 0, str(one.ident), partial(self.found.append, one)))
         for fact in self.facts:
-            if isinstance(fact.data, FormSubmitted) and (form := self.form(fact, fact.data)):
-                steps.append((fact.time, 0, str(form.ident), partial(self.found.append, form)))
-            if isinstance(fact.data, CallbackRequested):
-                ident = str(inquiry_id(fact.source, "callback", fact.data.callback_id))
-                steps.append((fact.time, 0, ident, partial(self.callback, fact, fact.data)))
-            if isinstance(fact.data, WalkInRegistered):
-                if awaited_booking(fact, self.facts, self.directory) is None:
-                    ident = str(inquiry_id(fact.source, "walkin", fact.data.walkin_id))
-                    steps.append((fact.time, 0, ident, partial(self.walk_in, fact, fact.data)))
             if isinstance(fact.data, InquiryCategorised | InquiryResultSet | RefusalRecorded):
                 steps.append((fact.time, 1, str(fact.id), partial(self.verdict, fact)))
-        for chat in chats(self.facts, self.directory):
-            steps.append((chat.opened_at, 0, str(chat.ident), partial(self.found.append, chat)))
         for *_, step in sorted(steps, key=lambda s: s[:3]):
             step()
         for inquiry in self.found:
             if inquiry.kind == "missed" and inquiry.missed_fate is None:
                 inquiry.missed_fate = "open"
         return sorted(self.found, key=lambda i: (i.opened_at, i.ident))
+
+    def requests(self) -> list[Inquiry]:
+        """Forms, widgets' requests and walk-ins that nobody awaited."""
+        found: list[Inquiry | None] = []
+        for fact in self.facts:
+            if isinstance(fact.data, FormSubmitted):
+                found.append(self.form(fact, fact.data))
+            elif isinstance(fact.data, CallbackRequested):
+                found.append(self.callback(fact, fact.data))
+            elif isinstance(fact.data, WalkInRegistered):
+                awaited = awaited_booking(fact, self.facts, self.directory)
+                found.append(self.walk_in(fact, fact.data) if awaited is None else None)
+        return [i for i in found if i is not None]
 
     def open(self, call: Call, kind: str) -> None:
         """A call opens an inquiry."""
@@ -174,8 +178,7 @@ class Unfolding:
                     if inquiry.kind == "missed":
                         inquiry.missed_fate = "returned"
         elif any(
-            isinstance(f.data, InquiryCategorised)
-            and (f.data.call_id == call.call_id or f"inquiry:{f.data.inquiry_id}" in self.all_names(call))
+            isinstance(f.data, InquiryCategorised) and self.all_names(call) & set(names_in(f))
             for f in self.facts
         ):
             self.open(call, "phone")
@@ -194,29 +197,39 @@ class Unfolding:
         for inquiry in reversed(self.forms):
             first = inquiry.facts[0]
             assert isinstance(first.data, FormSubmitted)
-            same = data.phone == first.data.phone if data.phone else data.email and data.email == first.data.email
-            same = same and data.form_id == first.data.form_id and first.source == fact.source
+            same = (
+                data.phone == first.data.phone
+                if data.phone
+                else data.email and data.email == first.data.email
+            )
+            same = (
+                same
+                and data.spam == first.data.spam
+                and data.form_id == first.data.form_id
+                and first.source == fact.source
+            )
             if same and fact.time - inquiry.opened_at <= limit:
                 inquiry.names |= names
                 inquiry.facts.append(fact)
                 return None
         one = Inquiry(ident, "site", "in", fact.time, fact.source_name, names, facts=[fact])
-        one.excluded = None if data.phone or data.email else "no_contact"
+        one.excluded = "spam_form" if data.spam else None if data.phone or data.email else "no_contact"
         self.forms.append(one)
         return one
 
-    def callback(self, fact: Event, data: CallbackRequested) -> None:
+    def callback(self, fact: Event, data: CallbackRequested) -> Inquiry:
         """«Перезвоните мне»."""
         ident = inquiry_id(fact.source, "callback", data.callback_id)
         names = {f"callback:{data.callback_id}", f"inquiry:{ident}"}
-        self.found.append(Inquiry(ident, "site", "in", fact.time, fact.source_name, names, facts=[fact]))
+        return Inquiry(ident, "site", "in", fact.time, fact.source_name, names, facts=[fact])
 
-    def walk_in(self, fact: Event, data: WalkInRegistered) -> None:
+    def walk_in(self, fact: Event, data: WalkInRegistered) -> Inquiry:
         """A client came without calling."""
         ident = inquiry_id(fact.source, "walkin", data.walkin_id)
-        one = Inquiry(ident, "visit", "in", fact.time, fact.source_name, {f"inquiry:{ident}"}, facts=[fact])
+        names = {f"inquiry:{ident}"}
+        one = Inquiry(ident, "visit", "in", fact.time, fact.source_name, names, facts=[fact])
         one.processed = one.reached = True
-        self.found.append(one)
+        return one
 
     def verdict(self, fact: Event) -> None:
         """An operator dealt with an inquiry."""
@@ -266,7 +279,7 @@ def booking_state(told: Sequence[Event]) -> BookingState | None:
         if isinstance(data, BookingMade | BookingMoved):
             now.slot = data.slot or now.slot
             now.cancelled_at = now.reason = None
-            now.moved_at = fact.time if n else now.moved_at
+            now.moved_at = fact.time if n or isinstance(data, BookingMoved) else now.moved_at
         elif isinstance(data, BookingCancelled):
             now.cancelled_at, now.reason = fact.time, data.reason
     return now
@@ -292,7 +305,9 @@ def chats(facts: Sequence[Event], directory: Directory) -> list[Inquiry]:
             part.sort(key=lambda f: (f.time, f.id))
             ident = inquiry_id(source, "chat", chat_id) if part[0] in parts[0] else part[0].id
             opened = min(m for f in part for m in _moments(f))
-            one = Inquiry(ident, "chat", "in", opened, part[0].source_name, {f"chat:{chat_id}", f"inquiry:{ident}"})
+            one = Inquiry(
+                ident, "chat", "in", opened, part[0].source_name, {f"chat:{chat_id}", f"inquiry:{ident}"}
+            )
             one.facts = part
             found.append(one)
     return found
@@ -304,12 +319,13 @@ def _moments(fact: Event) -> list[datetime]:
     return said or [fact.time]
 
 
-def named(fact: Event, inquiries: Sequence[Inquiry]) -> Inquiry | None:
-    """The inquiry that a fact names: of several by one name, the latest opened before it."""
+def named(fact: Event, inquiries: Sequence[Inquiry], at: datetime | None = None) -> Inquiry | None:
+    """The inquiry that a fact names: of several by one name, the latest opened before it (or before ``at``)."""
+    at = at or fact.time
     for name in names_in(fact):
         hits = sorted((i for i in inquiries if name in i.names), key=lambda i: (i.opened_at, i.ident))
         if hits:
-            return ([i for i in hits if i.opened_at <= fact.time] or hits[:1])[-1]
+            return ([i for i in hits if i.opened_at <= at] or hits[:1])[-1]
     return None
 
 
@@ -318,7 +334,12 @@ def names_in(fact: Event) -> list[str]:
     data = fact.data
     if not isinstance(data, Subject):
         return []
-    said = (("inquiry", data.inquiry_id), ("call", data.call_id), ("chat", data.chat_id), ("form", data.submission_id))
+    said = (
+        ("inquiry", data.inquiry_id),
+        ("call", data.call_id),
+        ("chat", data.chat_id),
+        ("form", data.submission_id),
+    )
     return [f"{kind}:{value}" for kind, value in said if value]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from domain.directory import Directory
@@ -40,6 +41,7 @@ class Lead:
     stage: str | None = None
     state: str = "open"
     closed_at: datetime | None = None
+    responsible: list[tuple[datetime, str]] = field(default_factory=list)
     opened_by_card: bool = False  # the CRM told the opening itself
 
     def close(self, state: str, at: datetime) -> None:
@@ -61,43 +63,48 @@ class Policy:
     linker: Linker
     directory: Directory
     leads: list[Lead] = field(default_factory=list)
+    gone: dict[str, str] = field(default_factory=dict)  # cards merged into others
 
     def play(self) -> list[Lead]:
         """Everything in order of time; at one moment: the CRM, inquiries, touches, closings."""
-        steps: list[tuple[datetime, int, int, object]] = []
-        for fact in self.facts:
-            if isinstance(fact.data, LeadFact):
-                steps.append((fact.time, 0, len(steps), fact))
-            elif isinstance(fact.data, MessageFact):
-                steps.append((fact.time, 2, len(steps), None))
+        steps = [(f.time, 0, partial(self.card, f)) for f in self.facts if isinstance(f.data, LeadFact)]
         for inquiry in sorted(self.inquiries, key=lambda i: (i.opened_at, str(i.ident))):
             if inquiry.excluded is None:
-                steps.append((inquiry.opened_at, 1, len(steps), inquiry))
-            if inquiry.kind == "chat":
-                steps.append((inquiry.opened_at, 2, len(steps), inquiry.ident))
-        for call in self.calls:
-            if call.second is None and call.direction != "internal":
-                mine = next((i.ident for i in self.inquiries if call in i.calls), None)
-                steps.append((call.started_at, 2, len(steps), mine))
-        for at, state, about in self.closings():
-            steps.append((at, 3, len(steps), (state, about)))
-        for at, _, _, what in sorted(steps, key=lambda s: s[:3]):
-            if isinstance(what, Event):
-                self.card(what)
-            elif isinstance(what, Inquiry):
-                self.place(what)
-            elif isinstance(what, tuple):
-                self.finish(at, what[0], what[1])
-            else:
-                lead = self.alive(at, None) if what is None else self.lead_of(what)
-                if lead:
-                    lead.active_at.append(at)
+                steps.append((inquiry.opened_at, 1, partial(self.place, inquiry)))
+        steps += [(at, 2, partial(self.touch, at, inquiry)) for at, inquiry in self.touches()]
+        steps += [(at, 3, partial(self.finish, at, how, who)) for at, how, who in self.closings()]
+        for _, _, step in sorted(steps, key=lambda s: s[:2]):
+            step()
         self.override()
         for lead in self.leads:
-            known = [i for i in lead.inquiries if i.category_id is not None]
-            if lead.crm_id is None and lead.state == "open" and known and not any(i.is_target for i in lead.inquiries):
-                lead.state = "non_target"
+            self.settle(lead)
         return [lead for lead in self.leads if lead.inquiries or lead.crm_id]
+
+    def touches(self) -> list[tuple[datetime, Inquiry | None]]:
+        """Calls, chats and messages, with the inquiry of each if it has one."""
+        found: list[tuple[datetime, Inquiry | None]] = []
+        for call in self.calls:
+            if call.second is None and call.direction != "internal":
+                found.append((call.started_at, next((i for i in self.inquiries if call in i.calls), None)))
+        found += [(i.opened_at, i) for i in self.inquiries if i.kind == "chat"]
+        return found + [(f.time, None) for f in self.facts if isinstance(f.data, MessageFact)]
+
+    def touch(self, at: datetime, inquiry: Inquiry | None) -> None:
+        """A touch keeps its lead alive (L2, L12)."""
+        lead = self.lead_of(inquiry.ident) if inquiry else self.alive(at, None)
+        if lead:
+            lead.active_at.append(at)
+
+    def settle(self, lead: Lead) -> None:
+        """L7; and who was responsible for inquiries that nobody took (G9)."""
+        known = [i for i in lead.inquiries if i.category_id is not None]
+        target = any(i.is_target for i in lead.inquiries)
+        if lead.crm_id is None and lead.state == "open" and known and not target:
+            lead.state = "non_target"
+        for inquiry in lead.inquiries:
+            if inquiry.employee_id is None and lead.responsible:
+                past = [who for since, who in lead.responsible if since <= inquiry.opened_at]
+                inquiry.employee_id = past[-1] if past else lead.responsible[0][1]
 
     def lead_of(self, ident: object) -> Lead | None:
         """The lead that has an inquiry."""
@@ -134,7 +141,11 @@ class Policy:
             return None if inquiry.is_target else self.lead_of(repair.inquiry.ident)
         if alive := self.alive(at, self.office(inquiry)):
             return alive
-        closed = [(lead.closed_at, lead.ident, lead) for lead in self.leads if lead.closed_at and lead.closed_at <= at]
+        closed = [
+            (lead.closed_at, lead.ident, lead)
+            for lead in self.leads
+            if lead.closed_at and lead.closed_at <= at
+        ]
         if not closed:
             return None
         since, _, last = max(closed, key=lambda c: c[:2])
@@ -201,6 +212,8 @@ class Policy:
         lead.active_at.append(fact.time)
         if isinstance(data, LeadOpened):
             lead.opened_at = min(lead.opened_at, fact.time)
+            if who := self.directory.employee_id(data.responsible, fact.time, source=fact.source_name):
+                lead.responsible.append((fact.time, who))
             if not lead.opened_by_card:
                 lead.opened_by_card = True
                 self.absorb(lead, fact.time)
@@ -237,7 +250,9 @@ class Policy:
     def absorb(self, card: Lead, at: datetime) -> None:
         """Our own open lead of at most half an hour before goes into the CRM's."""
         width = self.directory.rules_at(at).days("absorb_minutes")
-        young = [x for x in self.leads if x.crm_id is None and x.state == "open" and at - x.opened_at <= width]
+        young = [
+            x for x in self.leads if x.crm_id is None and x.state == "open" and at - x.opened_at <= width
+        ]
         if young:
             ours = max(young, key=lambda x: (x.opened_at, x.ident))
             self.leads.remove(ours)
@@ -250,35 +265,37 @@ class Policy:
 
     def override(self) -> None:
         """L14, L18: what operators moved, in order of time, whatever the policy says."""
-        gone: dict[str, str] = {}
-
-        def goal(key: str) -> Lead | None:
-            while key in gone:
-                key = gone[key]
-            return self.by_crm_id(key)
-
         for fact in self.facts:
             data = fact.data
             if isinstance(data, InquiryReattached):
-                inquiry = self.linker.meant(fact)
-                if inquiry and (target := goal(data.to_lead_id)):
-                    self.move(inquiry, target)
+                self.move(self.linker.meant(fact), self.now(data.to_lead_id))
             elif isinstance(data, LeadSplit):
                 for ident in data.inquiry_ids:
                     for inquiry in self.inquiries:
-                        if f"inquiry:{ident}" in inquiry.names and (target := goal(data.new_lead_id)):
-                            self.move(inquiry, target)
+                        if f"inquiry:{ident}" in inquiry.names:
+                            self.move(inquiry, self.now(data.new_lead_id))
             elif isinstance(data, LeadsMerged):
-                into, other = goal(data.lead_id), goal(data.other_lead_id)
-                if into and other and into is not other:
-                    for inquiry in list(other.inquiries):
-                        self.move(inquiry, into)
-                    self.leads.remove(other)
-                    assert other.crm_id and into.crm_id
-                    gone[other.crm_id] = into.crm_id
+                self.merge(self.now(data.lead_id), self.now(data.other_lead_id))
 
-    def move(self, inquiry: Inquiry, target: Lead) -> None:
+    def now(self, key: str) -> Lead | None:
+        """The lead that a CRM's id means after the mergers so far."""
+        while key in self.gone:
+            key = self.gone[key]
+        return self.by_crm_id(key)
+
+    def merge(self, into: Lead | None, other: Lead | None) -> None:
+        """Two cards become one."""
+        if into is None or other is None or into is other or other.crm_id is None or into.crm_id is None:
+            return
+        for inquiry in list(other.inquiries):
+            self.move(inquiry, into)
+        self.leads.remove(other)
+        self.gone[other.crm_id] = into.crm_id
+
+    def move(self, inquiry: Inquiry | None, target: Lead | None) -> None:
         """One inquiry to another lead."""
+        if inquiry is None or target is None:
+            return
         home = self.lead_of(inquiry.ident)
         if home:
             home.inquiries.remove(inquiry)

@@ -12,7 +12,6 @@ from domain.event import Event
 from domain.facts.base import Subject
 from domain.facts.inquiries import InquiryCategorised, InquiryResultSet, RefusalRecorded, WalkInRegistered
 from domain.facts.sales import (
-    BookingCancelled,
     BookingFact,
     BookingMade,
     ClientArrived,
@@ -204,7 +203,7 @@ class Linker:
 
     def attribute(self, facts: Sequence[Event], at: datetime) -> Inquiry | None:
         """D-0.5: a named target inquiry, else the latest target one, else the named, else the latest."""
-        mine = next((i for f in facts if (i := named(f, self.inquiries))), None)
+        mine = next((i for f in facts if (i := named(f, self.inquiries, at))), None)
         if mine and mine.is_target:
             return mine
         window = self.directory.rules_at(at).days("attribution_days")
@@ -246,11 +245,13 @@ class Linker:
                     self.refused_at[id(inquiry)] = fact.time
             elif isinstance(data, RefusalRecorded) and (inquiry := self.meant(fact)):
                 self.refuse(inquiry, data.reason, fact.time)
-        for booking in sorted(self.bookings.values(), key=lambda b: (b.state.made_at, row_id("booking", b.key))):
+        for booking in sorted(
+            self.bookings.values(), key=lambda b: (b.state.made_at, row_id("booking", b.key))
+        ):
             at = booking.state.cancelled_at
-            if booking.inquiry and at and booking.state.reason:
-                if at >= self.refused_at.get(id(booking.inquiry), at):
-                    self.refuse(booking.inquiry, booking.state.reason, at)
+            inquiry, reason = booking.inquiry, booking.state.reason
+            if inquiry and at and reason and at >= self.refused_at.get(id(inquiry), at):
+                self.refuse(inquiry, reason, at)
 
     def refuse(self, inquiry: Inquiry, reason: str | None, at: datetime) -> None:
         inquiry.refusal_reason_id = self.directory.entry_id("reason", reason)
@@ -273,7 +274,7 @@ class Linker:
         data = [f.data for f in receipt.told if isinstance(f.data, Subject)]
         order = next((d.order_id for d in data if d.order_id), None)
         booking = self.bookings.get(next((d.booking_id for d in data if d.booking_id), None) or "")
-        mine = next((i for f in told if (i := named(f, self.inquiries))), None)
+        mine = next((i for f in told if (i := named(f, self.inquiries, receipt.at))), None)
         window = self.directory.rules_at(receipt.at).days("attribution_days")
         by_order = [v for v in self.visits if order and v.order_id == order]
         by_booking = [booking.visit] if booking and booking.visit else []
@@ -305,11 +306,9 @@ class Linker:
         for call in sorted(inquiry.calls, key=lambda c: (c.started_at, c.row)):
             if call.talked and (who := call.employee(self.directory)):
                 return who
-        fact = inquiry.facts[0] if inquiry.facts else None
-        if fact and inquiry.kind == "visit" and isinstance(fact.data, WalkInRegistered):
-            return self.directory.employee_id(fact.data.by, fact.time, source=fact.source_name)
-        if fact and inquiry.kind == "chat":
-            return self.directory.employee_id(agent(inquiry), inquiry.opened_at, source=fact.source_name)
+        met = [f.data.by for f in inquiry.facts if isinstance(f.data, WalkInRegistered)]
+        if who := agent(inquiry) or (met[0] if met else None):
+            return self.directory.employee_id(who, inquiry.opened_at, source=inquiry.source)
         return inquiry.calls[0].employee(self.directory) if inquiry.direction == "out" else None
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
 
 from domain.directory import Directory
 from domain.event import Event
 from domain.facts.inquiries import ContactMarked, IdentityLinked, IdentityUnlinked, as_ref
 from domain.refs import Strength, bare, strength
 
-PHASES = """
+_PHASES: Final = """
 identity.linked identity.unlinked contact.marked
 call.started call.leg_rang call.answered call.transferred call.leg_ended call.ended
 call.voicemail_left recording.stored call.tracked
@@ -18,7 +22,8 @@ contact.captured walkin.registered message.received message.sent
 lead.opened inquiry.categorised inquiry.result_set refusal.recorded
 booking.made booking.moved booking.cancelled client.no_show client.arrived
 order.opened sale.recorded order.handed_over sale.refunded
-""".split()
+"""
+PHASES: Final = re.split(r"\s+", _PHASES.strip())
 """What comes before what when two facts have one moment: causes before effects, by their nature."""
 
 
@@ -45,7 +50,9 @@ def winners(events: Sequence[Event]) -> list[Event]:
 
 
 def _preference(event: Event) -> tuple[object, ...]:
-    return (-event.revision, event.time, event.data.model_dump_json())
+    data = event.data.model_dump(mode="json")
+    words = json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    return (-event.revision, event.time, words, event.refs, event.received)
 
 
 class Who:
@@ -105,7 +112,7 @@ class Who:
 
     def node(self, a_ref: str, fact: Event) -> str:
         """The thing that an entity ref means: a bare number is the scoped one first seen nearest in time."""
-        seen = {}
+        seen: dict[str, datetime] = {}
         for other in self.facts:
             for r in other.refs:
                 if r in self.scoped and bare(r) == a_ref:
