@@ -15,6 +15,9 @@ from psycopg import sql
 from domain.rows import TABLES
 from projector.readmodel.tables import check_schema, columns, table_comment
 
+#: An extension; or the phone of an employee to whom calls are forwarded, told apart by its length.
+_EXTENSION = "case when length({c}) > 6 then analytics.mask_phone({c}) else {c} end"
+
 #: (table, column) -> expression instead of the column; {c} is the quoted column. Everything else is shown as it is.
 MASKED: dict[tuple[str, str], str] = {
     ("client", "name"): "case when {c} is not null then '•••' end",
@@ -22,7 +25,9 @@ MASKED: dict[tuple[str, str], str] = {
     ("client", "emails"): "array(select '•••@' || split_part(e, '@', 2) from unnest({c}) e)",
     ("call", "client_phone"): "analytics.mask_phone({c})",
     ("call", "recording_url"): "case when {c} is not null then '•••' end",
-    ("call_leg", "ext"): "case when length({c}) > 6 then analytics.mask_phone({c}) else {c} end",
+    ("call", "ext"): _EXTENSION,
+    ("call_leg", "ext"): _EXTENSION,
+    ("call_leg", "transferred_from"): _EXTENSION,
     ("inquiry", "page"): "split_part(split_part({c}, '?', 1), '#', 1)",
 }
 
