@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from functools import partial
 
 from eventlog.deadlines import Deadlines
 
@@ -19,7 +20,7 @@ async def test_each_expires_in_its_own_time_whatever_the_order() -> None:
     for seconds in (0.15, 0.03, 0.08, 0.03):
         future: asyncio.Future[None] = loop.create_future()
         futures.append(future)
-        deadlines.add(seconds, future, lambda s=seconds, f=future: expire(s, f))
+        deadlines.add(seconds, future, partial(expire, seconds, future))
     await asyncio.wait_for(asyncio.gather(*futures), 5)
     assert [seconds for seconds, _ in late] == [0.03, 0.03, 0.08, 0.15]
     assert all(took >= seconds - 0.003 for seconds, took in late)
@@ -31,7 +32,7 @@ async def test_what_is_done_in_time_is_not_expired_and_not_kept() -> None:
     loop = asyncio.get_running_loop()
     for number in range(1000):
         future: asyncio.Future[None] = loop.create_future()
-        deadlines.add(0.02, future, lambda n=number: late.append(n))
+        deadlines.add(0.02, future, partial(late.append, number))
         future.set_result(None)
     assert len(deadlines._waiting) == 1
     await asyncio.sleep(0.05)
