@@ -33,13 +33,16 @@ def _service(engine: str, folder: Path, days: int) -> Service:
     return EmbeddedService(folder, days=days)
 
 
-async def soak(engine: str, minutes: float, seed: int, per_s: float, every_s: float, folder: Path) -> bool:
+async def soak(
+    engine: str, minutes: float, seed: int, per_s: float, every_s: float, without: Sequence[str], folder: Path
+) -> bool:
     """Ride the storm in ``folder``; whether every promise was kept."""
     seconds = minutes * 60
     wanted, days = seconds * per_s / _COPIES, 30
     sent = history(seed, days=days, scale=wanted / 11_000)[: int(wanted)]
     service = _service(engine, folder / "storm", days)
-    faults = plan(seed, list(service.harms), seconds=seconds, every_s=every_s)
+    kinds = [kind for kind in service.harms if not any(kind.startswith(word) for word in without)]
+    faults = plan(seed, kinds, seconds=seconds, every_s=every_s)
     _say(
         f"{engine}, seed {seed}: {len(sent)} deliveries, {len(faults)} faults over {minutes:g} min in {folder}"
     )
@@ -68,13 +71,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--every-s", type=float, default=6, help="seconds from one fault to the next, on average"
     )
+    parser.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        metavar="KIND",
+        help="leave out faults that begin so, e.g. 'kill ingest' (repeatable): long lives show whether memory stays flat",
+    )
     parser.add_argument("--keep", action="store_true", help="leave data and logs there for a look")
     given = parser.parse_args(arguments)
     folder = Path(tempfile.mkdtemp(prefix="leadfold-soak-"))
     folder.chmod(0o755)  # Postgres runs as another user when we are root
     kept = False
     try:
-        kept = asyncio.run(soak(given.engine, given.minutes, given.seed, given.per_s, given.every_s, folder))
+        kept = asyncio.run(
+            soak(given.engine, given.minutes, given.seed, given.per_s, given.every_s, given.without, folder)
+        )
     finally:
         if given.keep or not kept:
             _say(f"left for a look: {folder}")
