@@ -209,11 +209,6 @@ class Settings(BaseSettings):
             return self.ingest.public_url.rstrip("/")
         return f"http://{local_host(self.ingest.host)}:{self.ingest.port}"
 
-    @property
-    def reports_url(self) -> str:
-        """Address of the pages."""
-        return f"http://{local_host(self.reports.host)}:{self.reports.port}"
-
 
 def local_host(host: str) -> str:
     """An address under which this machine reaches a listener on ``host``, as it stands in a URL."""

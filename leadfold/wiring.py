@@ -21,10 +21,6 @@ from projector.settings import Limits, ProjectorSettings
 log = structlog.get_logger(__name__)
 
 
-class NotRunning(Exception):
-    """Something that must run for this does not; the text says what to start."""
-
-
 # --- the log ------------------------------------------------------------------------------------------------------
 
 

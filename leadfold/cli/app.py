@@ -100,14 +100,11 @@ def _told(error: Exception) -> int:
     from eventlog.contract import LogError, LogRefused, LogUnavailable
     from leadfold.embedded_postgres import PostgresFailed
     from leadfold.lock import AlreadyRunning
-    from leadfold.wiring import NotRunning
     from projector.errors import DatabaseRefused, ProjectorError
 
     match error:
         case LogRefused() | AlreadyRunning() | DatabaseRefused():
             code = Exit.REFUSED
-        case NotRunning():
-            code = Exit.NOT_YET
         case (
             LogUnavailable()
             | LogError()

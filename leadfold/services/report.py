@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 
 import psycopg
 import structlog
-from aiohttp import web
 
 from eventlog.contract import EventLog, LogError
 from leadfold.config_file import Config
@@ -127,19 +126,12 @@ class Reporting:
         async with conn:
             while True:
                 async with asyncio.timeout(10):
-                    usable = self._log if self._log is not None and self._log_readable() else None
-                    found = await projection_status(conn, usable)
+                    found = await projection_status(conn, self._log)
                 self._lag_s, self._database_up = found.lag_seconds, found.live is not None
                 await asyncio.sleep(_LOOK_S)
-
-    def _log_readable(self) -> bool:
-        return self._log is not None
 
 
 async def report(config: Config) -> None:
     """Run until SIGTERM."""
     stop = stop_on_signals()
     await Reporting(config).run(stop)
-
-
-__all__ = ["Reporting", "report", "web"]
