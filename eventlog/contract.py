@@ -2,7 +2,7 @@
 
 A log is a set of partitions, each a sequence of immutable records with offsets that grow by one. Both engines keep
 the same bytes: a `Record` read from one and appended to the other is the same record. One suite,
-``tests/eventlog/contract.py``, holds both to these promises.
+``tests/eventlog/test_contract.py``, holds both to these promises.
 """
 
 from __future__ import annotations
