@@ -105,6 +105,22 @@ async def switch(conn: Connection, settings: ProjectorSettings, build_id: int) -
     raise BuildError("readers hold the views for more than a minute: end their queries and switch again")
 
 
+async def catch_up(
+    event_log: EventLog, settings: ProjectorSettings, build_id: int, *, progress: Progress = no_progress
+) -> None:
+    """Bring a finished build that is not live to the end of the log, so that a switch to it loses no time.
+
+    Raises:
+        BuildError: it is not finished, is live already, or is for comparison only. ProjectorStopped: as `rebuild`; what
+            was caught up until then stays.
+    """
+    conn = await connect(settings.database_url, name="leadfold-rebuild")
+    async with conn:
+        build = await builds_store.get(conn, build_id)
+        builds_store.check_switchable(build)
+        await _Filling(event_log, settings, conn, build, progress, workers=1).go_on()
+
+
 async def rollback(conn: Connection, settings: ProjectorSettings) -> int:
     """Put the build live again that was live before; its number. It then catches up from its own positions.
 
@@ -219,6 +235,28 @@ class _Filling:
         self._progress("index", 0, None)
         await conn.execute(create_indexes(self._build.schema))
         await self._analyze()
+        await self._catch_up()
+        await positions.release(conn, build_id, self._held)
+        await builds_store.mark(conn, build_id, "ready")
+
+    async def go_on(self) -> None:
+        """Catch up a build that was finished before, folded with today's settings and code."""
+        conn, build_id = self._conn, self._build.build_id
+        partitions = sorted(await self._log.bounds())
+        self._held = await positions.take(conn, build_id, partitions, self._settings.owner, polite_s=None)
+        try:
+            await self._applier.adopt(conn, build_id)
+            await self._applier.excuse(conn)
+            await self._fold_dirty()
+            await self._catch_up()
+        finally:
+            await positions.release(conn, build_id, self._held)
+
+    async def _fold_dirty(self) -> None:
+        while (await self._applier.refold_dirty(self._conn, self._build.build_id)).groups:
+            pass
+
+    async def _catch_up(self) -> None:
         for _ in range(_ROUNDS):
             bounds = await self._log.bounds()
             left = sum(
@@ -229,12 +267,9 @@ class _Filling:
             if left == 0:
                 break
             await self._store({p: following for p, (_, following) in bounds.items()}, "catch up")
-            while (await self._applier.refold_dirty(conn, build_id)).groups:
-                pass
+            await self._fold_dirty()
             if left <= _SMALL_LAG:
                 break
-        await positions.release(conn, build_id, self._held)
-        await builds_store.mark(conn, build_id, "ready")
 
     async def _begin_at(self, firsts: Mapping[int, int]) -> None:
         for partition, first in firsts.items():

@@ -120,6 +120,14 @@ async def mark(conn: Connection, build_id: int, state: str, note: str | None = N
     )
 
 
+def check_switchable(build: Build) -> None:
+    """Raise BuildError unless the build can be put live: finished, not live, with the published rules."""
+    if build.state not in {"ready", "old"}:
+        raise BuildError(f"build {build.build_id} is {build.state}: only a finished one can be put live")
+    if build.known_before is not None or build.rules is not None:
+        raise BuildError(f"build {build.build_id} has its own rules or cut-off: it is for comparison only")
+
+
 async def switch(conn: Connection, settings: ProjectorSettings, build_id: int) -> int | None:
     """Put a build live in one transaction; the number of the one that was. Readers keep reading all the time.
 
@@ -133,10 +141,7 @@ async def switch(conn: Connection, settings: ProjectorSettings, build_id: int) -
         await conn.execute("set local lock_timeout = '10s'")
         await conn.execute("select pg_advisory_xact_lock(%s)", (STRUCTURE_LOCK,))
         build = await get(conn, build_id)
-        if build.state not in {"ready", "old"}:
-            raise BuildError(f"build {build_id} is {build.state}: only a finished one can be put live")
-        if build.known_before is not None or build.rules is not None:
-            raise BuildError(f"build {build_id} has its own rules or cut-off: it is for comparison only")
+        check_switchable(build)
         former = await live_build(conn)
         if former is not None:
             await conn.execute(
