@@ -14,28 +14,37 @@ from leadfold.files import write_private
 from leadfold.settings import Settings
 
 
-def add_source(path: Path, values: Mapping[str, Any]) -> Settings:
+def add_source(path: Path, values: Mapping[str, Any], *, office: str | None = None) -> Settings:
     """Append one ``[[sources]]`` table; the settings as they are afterwards.
+
+    ``office``: also append an ``[[offices]]`` table of this id, with the id as its label.
 
     Raises:
         WrongConfig: the file would be wrong with it (lines are those of the new text).
+        ValueError: the file writes one of the two as an inline array.
         OSError: it cannot be written.
     """
     document = tomlkit.parse(path.read_text(encoding="utf-8"))
+    _append(document, "sources", values)
+    if office is not None:
+        _append(document, "offices", {"id": office, "label": office})
+    return _save(path, tomlkit.dumps(document))
+
+
+def _append(document: tomlkit.TOMLDocument, section: str, values: Mapping[str, Any]) -> None:
     table = tomlkit.table()
     for name, value in values.items():
         table.add(name, value)
     table.add(tomlkit.nl())
-    tables = document.get("sources")
+    tables = document.get(section)
     if isinstance(tables, AoT):
         tables.append(table)
     elif tables is None:
         array = tomlkit.aot()
         array.append(table)
-        document.append("sources", array)
+        document.append(section, array)
     else:
-        raise ValueError("sources is written as an inline array: write each as [[sources]] first")
-    return _save(path, tomlkit.dumps(document))
+        raise ValueError(f"{section} is written as an inline array: write each as [[{section}]] first")
 
 
 def remove_source(path: Path, name: str) -> Settings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import difflib
 import secrets
 from typing import Annotated, Any
 
@@ -70,7 +71,10 @@ def add(
         typer.Option("--timezone", help="Clock of times that come without a zone, e.g. Asia/Yekaterinburg."),
     ] = None,
     office: Annotated[
-        str | None, typer.Option("--office", help="Office of its inquiries (an id of [[offices]]).")
+        str | None,
+        typer.Option(
+            "--office", help="Office of its inquiries: an id of [[offices]]; a new one is added there."
+        ),
     ] = None,
     channel: Annotated[
         str | None,
@@ -99,8 +103,12 @@ def add(
     }
     if signed:
         values["signing_secret"] = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+    offices = [o.id for o in current.settings.offices]
+    is_new = office is not None and not difflib.get_close_matches(
+        office, offices, n=1
+    )  # else a slip of the pen
     try:
-        settings = add_source(current.file, values)
+        settings = add_source(current.file, values, office=office if is_new else None)
     except WrongConfig as error:
         for problem in error.problems:
             err.print(problem.reason, style="red", markup=False)
@@ -118,6 +126,11 @@ def add(
     for extra in ("header", "signing_secret"):
         if extra in shown:
             print_line(shown[extra])
+    if is_new:
+        err.print(
+            f"Added the office {office} too: its label and timezone are up to you, in {current.file}",
+            markup=False,
+        )
     err.print(
         f"[green]Added {name}[/] ({provider}). Give the address to the provider, then: leadfold sources check {name}"
     )

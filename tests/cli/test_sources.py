@@ -63,6 +63,21 @@ def test_wrong_sources_are_refused_and_change_nothing(shop: Installation) -> Non
     assert shop.config.read_text() == before
 
 
+def test_an_office_nobody_described_is_added_and_a_misspelt_one_refused(shop: Installation) -> None:
+    added = shop.json("sources", "add", "main", "--provider", "sipuni", "--office", "center")
+    assert added["office"] == "center"
+    shop.ok("sources", "add", "site", "--provider", "form", "--office", "center")
+    before = shop.config.read_text()
+    assert before.count('[[offices]]\nid = "center"') == 1
+    assert before.startswith("# Settings of Leadfold.")
+    slip = shop.call("sources", "add", "chat", "--provider", "jivo", "--office", "centre")
+    assert slip.returncode == 2
+    assert "did you mean 'center'?" in slip.stderr
+    assert shop.config.read_text() == before
+    shop.ok("sources", "add", "ural", "--provider", "sipuni", "--office", "ekb")
+    assert [s["office"] for s in shop.json("sources", "list")] == ["center", "center", "ekb"]
+
+
 def test_removed_source_is_gone_and_the_others_stay(shop: Installation) -> None:
     for name in ("a", "b", "c"):
         shop.ok("sources", "add", name, "--provider", "form")
