@@ -83,9 +83,21 @@ def inquiries(
         typer.Option(help="cohort (by the inquiry's date, default) or activity (by each thing's date)."),
     ] = None,
     counted: Annotated[str | None, typer.Option(help="inquiry (default) or client.")] = None,
+    zone: Annotated[
+        str | None,
+        typer.Option(metavar="ZONE", help="Days by this clock, e.g. Asia/Omsk; default that of the company."),
+    ] = None,
     office_time: Annotated[
         bool, typer.Option("--office-time", help="Days by each office's own clock.")
     ] = False,
+    valid_reasons: Annotated[
+        str | None,
+        typer.Option(
+            "--valid-reasons",
+            metavar="A,B",
+            help="Reasons of refusal that count as valid, instead of the rules'; '' for none.",
+        ),
+    ] = None,
     lang: Annotated[str | None, typer.Option(help="ru (default) or en.")] = None,
     xlsx: Annotated[
         Path | None, typer.Option("--xlsx", metavar="FILE", help="Write an Excel workbook.")
@@ -107,6 +119,7 @@ def inquiries(
     given = {
         "from": first, "to": last, "period": period, "as_of": as_of, "known_at": known_at, "group": group,
         "basis": basis, "counted": counted, "lang": lang, "office_time": "1" if office_time else None,
+        "zone": zone, "valid_reasons": valid_reasons,
     }  # fmt: skip
     pairs = [(name, value) for name, value in given.items() if value is not None]
     pairs += [("filter", value) for value in filters or ()]
