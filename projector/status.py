@@ -1,5 +1,7 @@
 """The state of the projection as everybody can see it: from the database and the log, without a running projector."""
 
+# ruff: noqa: S608 - names of schemas pass check_schema
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -10,10 +12,14 @@ from typing import Any
 from eventlog.contract import EventLog, LogError
 from projector.builds_store import Build, listing
 from projector.database import Connection
+from projector.readmodel.tables import check_schema
 from projector.wait import count_dirty
 
 #: Dirty groups are counted up to here.
 DIRTY_LIMIT = 10_000
+
+#: Facts are counted up to here; to count millions takes seconds.
+FACTS_LIMIT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,10 @@ class SourceStatus:
 
 @dataclass(frozen=True, slots=True)
 class ProjectionStatus:
-    """Everything at once. Sums of lags are None when one of them is unknown; ``facts`` is Postgres's estimate."""
+    """Everything at once. Sums of lags are None when one of them is unknown.
+
+    ``facts`` is exact up to FACTS_LIMIT, then Postgres's estimate, and None while that is unknown.
+    """
 
     live: Build | None
     builds: tuple[Build, ...]
@@ -51,7 +60,7 @@ class ProjectionStatus:
     sources: tuple[SourceStatus, ...]
     dead_letters: int
     dirty_groups: int
-    facts: int
+    facts: int | None
     lag_records: int | None
     lag_seconds: float | None
 
@@ -72,7 +81,7 @@ async def projection_status(conn: Connection, event_log: EventLog | None) -> Pro
     builds = tuple(await listing(conn)) if known and known[0] else ()
     live = next((build for build in builds if build.state == "live"), None)
     if live is None:
-        return ProjectionStatus(None, builds, (), (), 0, 0, 0, None, None)
+        return ProjectionStatus(None, builds, (), (), 0, 0, None, None, None)
     bounds = await _bounds(event_log)
     partitions = await _partitions(conn, event_log, live.build_id, bounds)
     records = [p.lag_records for p in partitions]
@@ -89,11 +98,7 @@ async def projection_status(conn: Connection, event_log: EventLog | None) -> Pro
             live.build_id,
         ),
         dirty_groups=await _dirty(conn, live),
-        facts=await _count(
-            conn,
-            "select greatest(reltuples, 0)::bigint from pg_class where oid = to_regclass(%s)",
-            f"{live.schema}.fact",
-        ),
+        facts=await _facts(conn, live.schema),
         lag_records=sum(r for r in records if r is not None) if complete and None not in records else None,
         lag_seconds=max((s for s in seconds if s is not None), default=0.0)
         if complete and None not in seconds
@@ -147,6 +152,17 @@ async def _sources(conn: Connection, build_id: int) -> tuple[SourceStatus, ...]:
         (build_id,),
     )
     return tuple(SourceStatus(*row) for row in await cursor.fetchall())
+
+
+async def _facts(conn: Connection, schema: str) -> int | None:
+    table = f"{check_schema(schema)}.fact"
+    counted = await _count(conn, f"select count(*) from (select from {table} limit %s) f", FACTS_LIMIT + 1)
+    if counted <= FACTS_LIMIT:
+        return counted
+    estimated = await _count(
+        conn, "select reltuples::bigint from pg_class where oid = to_regclass(%s)", table
+    )
+    return estimated if estimated >= counted else None  # older than what was just counted
 
 
 async def _dirty(conn: Connection, live: Build) -> int:
