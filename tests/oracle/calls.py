@@ -33,7 +33,7 @@ class Call:
     answered_at: datetime | None
     ended_at: datetime | None
     outcome: str
-    by_person: bool
+    by: str | None
     ext: str | None
     phone: str | None
     line: str | None
@@ -50,7 +50,7 @@ class Call:
     @property
     def talked(self) -> bool:
         """A person answered, as far as is told."""
-        return self.by_person and self.answered_at is not None
+        return self.by == "person" and self.answered_at is not None
 
     @property
     def missed(self) -> bool:
@@ -68,7 +68,7 @@ class Call:
         """With a person; unknown while the end is."""
         if self.ended_at is None:
             return None
-        if not self.by_person or self.answered_at is None:
+        if self.by != "person" or self.answered_at is None:
             return 0
         return max(0, int((self.ended_at - self.answered_at).total_seconds()))
 
@@ -150,7 +150,7 @@ def one_call(facts: list[Event]) -> Call:
         answered_at=answered,
         ended_at=ended,
         outcome=outcome,
-        by_person=by == "person",
+        by=by,
         ext=last_ext(people, facts, end, direction, talked=by == "person"),
         phone=next((c.client_phone for c in outside if c.client_phone), None),
         line=next((c.line for c in outside if c.line), None),
@@ -202,5 +202,10 @@ def pair(calls: list[Call], directory: Directory) -> None:
             first.ended_at = max(second.ended_at, first.started_at)
             first.outcome = second.outcome
             first.answered_at = (first.answered_at or second.answered_at) if second.answered_at else None
-            first.by_person = second.by_person
+            if second.outcome in ("answered", "autoresponder"):
+                first.by = first.by or second.by  # what this one knew of who picked up stays
+                first.outcome = "answered" if first.by == "person" else second.outcome
+                first.outcome = "autoresponder" if first.by in ("ivr", "autoresponder") else first.outcome
+            else:
+                first.by = None
             first.ext = first.ext or second.ext
