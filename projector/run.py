@@ -179,8 +179,8 @@ class Projector:
             await self._take_in(subscription, records)
         elif self._held:
             await self._idle()
+        await self._look()  # also with nothing to do: a spare one must know whether the log is there
         if self._held:
-            await self._look()
             await self._fold_some()
 
     async def _assigned(self, partitions: Sequence[int]) -> Mapping[int, int]:

@@ -147,7 +147,7 @@ class EmbeddedService(Service):
 
 
 class KafkaService(Service):
-    """Two receivers and two projectors as processes of their own, on a private Kafka and Postgres behind proxies."""
+    """Receivers, each with a projector and pages beside it, as processes on a private Kafka and Postgres behind proxies."""
 
     PARTITIONS: ClassVar = 6
 
@@ -157,6 +157,7 @@ class KafkaService(Service):
         *,
         days: int = 10,
         partitions: int = PARTITIONS,
+        receivers: int = 2,
         changes: dict[str, dict[str, Any]] | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -173,7 +174,7 @@ class KafkaService(Service):
         for table, values in (changes or {}).items():
             settings.setdefault(table, {}).update(values)
         config = install(folder, settings, days=days)
-        self.places = [Place(config, folder / name, port()) for name in ("first", "second")]
+        self.places = [Place(config, folder / name, port()) for name in ("first", "second")[:receivers]]
         self._parts = {
             f"{part} {number}": Running(place, *arguments, name=f"{part}-{number}")
             for number, place in enumerate(self.places, 1)
@@ -192,8 +193,9 @@ class KafkaService(Service):
             "kill broker": self._kill_broker,
             "kill postgres": self._kill_postgres,
             "kill all": self._kill_all,
-            "freeze projector 1": self._freezing("projector 1"),
-            "freeze projector 2": self._freezing("projector 2"),
+            **{
+                f"freeze {name}": self._freezing(name) for name in self._parts if name.startswith("projector")
+            },
         }
         modes: tuple[tuple[str, Mode], ...] = (("cut", "cut"), ("slow", "slow"), ("half-open", "half_open"))
         for what in ("broker", "postgres"):
@@ -213,8 +215,7 @@ class KafkaService(Service):
         assert done.returncode == 0, done.stderr
         for part in self._parts.values():
             part.start()
-        for place in self.places:
-            await place.ready("ingest", "project", "report")
+        await asyncio.gather(*(place.ready("ingest", "project", "report") for place in self.places))
 
     async def end(self) -> None:
         self._pass()

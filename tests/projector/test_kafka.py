@@ -63,3 +63,19 @@ async def test_projectors_that_come_and_go_give_the_tables_of_a_quiet_run(
         assert tables(url) == tables(quiet)
         with psycopg.connect(url) as conn:
             assert conn.execute("select count(*) from leadfold.position").fetchall() == [(4,)]
+
+
+async def test_a_spare_projector_without_a_partition_knows_that_the_log_is_there(
+    kafka_bootstrap: str, database_url: str
+) -> None:
+    async with (
+        topic(kafka_bootstrap, 1) as conf,
+        KafkaLog(conf, writable=False) as first,
+        KafkaLog(conf, writable=False) as second,
+        running(first, settings(database_url, owner="one")) as one,
+        running(second, settings(database_url, owner="two")) as two,
+    ):
+        async with asyncio.timeout(30):
+            while not (one.status().log_up and two.status().log_up):  # noqa: ASYNC110 - it has no event
+                await asyncio.sleep(0.1)
+        assert len(one.status().held) + len(two.status().held) == 1
