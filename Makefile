@@ -95,8 +95,14 @@ soak: .venv/.dev build/kafka/.jars ## A long storm of faults under load (MINUTES
 	$(BIN)/python -m tests.faults --minutes $(MINUTES) --seed $(SEED) --engine $(ENGINE) $(ARGS)
 
 .PHONY: bench
-bench: .venv/.dev build/kafka/.jars ## Ratios measured side by side on this machine
+bench: .venv/.dev build/kafka/.jars build/bench-venv/.peers ## Ratios measured side by side on this machine (ARGS='ingest-kafka', ARGS=--full)
 	$(BIN)/python -m tests.bench $(ARGS)
+
+# The packages that Leadfold is measured beside: an environment of their own, nothing of it reaches the tests.
+build/bench-venv/.peers: requirements-bench.lock | .venv/.python
+	@test -x build/bench-venv/bin/python || "$(PYTHON)" -m venv build/bench-venv
+	build/bench-venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-bench.lock
+	@touch $@
 
 .PHONY: lint
 lint: .venv/.dev ## Style, types, import rules, freshness of generated files and locks
@@ -118,6 +124,7 @@ lock: | .venv/.python ## Resolve requirements*.lock anew (UPGRADE=1 takes the ne
 	build/lock-venv/bin/uv pip compile pyproject.toml --extra build --output-file requirements.lock $(LOCK_FLAGS)
 	build/lock-venv/bin/uv pip compile pyproject.toml --extra build --extra dev --constraint requirements.lock \
 		--output-file requirements-dev.lock $(LOCK_FLAGS)
+	build/lock-venv/bin/uv pip compile tests/bench/peers.in --output-file requirements-bench.lock $(LOCK_FLAGS)
 
 # Universal: one file for Linux, macOS and Python 3.11-3.13. No address of any package index gets into the files.
 LOCK_FLAGS = --quiet --universal --python-version 3.11 --generate-hashes --no-build \

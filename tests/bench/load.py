@@ -32,6 +32,7 @@ class Load:
     first: int = 0
     connections: int = 64
     per_s: float | None = None
+    stamps: bool = False  # also tell when each was accepted
 
 
 @dataclass(slots=True)
@@ -43,6 +44,7 @@ class Result:
     seconds: float = 0.0
     p50: float = 0.0
     p99: float = 0.0
+    stamps: list[float] = field(default_factory=list)  # Unix time of each answer 2xx
 
     @property
     def accepted(self) -> int:
@@ -60,6 +62,7 @@ class _Numbers:
         self.ends = self.began + load.seconds
         self.answers: Counter[str] = Counter()
         self.latencies: list[float] = []
+        self.stamps: list[float] = []
         self.done = asyncio.Event()
         self.open = 0
 
@@ -108,6 +111,8 @@ class _Poster(asyncio.Protocol):
         numbers = self._numbers
         numbers.answers[buffer[9:12].decode()] += 1
         numbers.latencies.append(time.perf_counter() - self._sent_at)
+        if numbers.load.stamps and buffer[9:10] == b"2":
+            numbers.stamps.append(time.time())
         self._send()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -131,6 +136,7 @@ async def _run(load: Load) -> Result:
         took,
         found[len(found) // 2],
         found[len(found) * 99 // 100],
+        numbers.stamps,
     )
 
 

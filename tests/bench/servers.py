@@ -68,9 +68,9 @@ def installation(folder: Path, changes: dict[str, dict[str, Any]] | None = None)
     return Installation(file, load(file).settings)
 
 
-def leadfold(installed: Installation, part: str = "ingest", *, output: Path | None = None) -> Running:
-    """Start a part of Leadfold as anybody would."""
-    log = (output or installed.file.parent / f"{part}.log").open("ab")
+def leadfold(installed: Installation, part: str = "ingest", *, door: str = "ingest") -> Running:
+    """Start a part of Leadfold as anybody would; ``door`` is the part whose address is given."""
+    log = (installed.file.parent / f"{part}.log").open("ab")
     process = subprocess.Popen(
         [sys.executable, "-m", "leadfold", part, "--config", str(installed.file)],
         stdout=log, stderr=log, env={**os.environ, "PYTHONHASHSEED": "0"},
@@ -78,8 +78,8 @@ def leadfold(installed: Installation, part: str = "ingest", *, output: Path | No
     log.close()
 
     def port() -> str:
-        found = announced(installed.settings, "report" if part == "report" else part)
-        return str(found.port) if found and found.pid == process.pid else ""
+        found = announced(installed.settings, door)
+        return str(found.port) if found else ""
 
     listens = int(_wait(process, port, part))
     paths = {
@@ -87,6 +87,11 @@ def leadfold(installed: Installation, part: str = "ingest", *, output: Path | No
         for name, target in targets(installed.settings, "http://x").items()
     }
     return Running(part, process, listens, paths)
+
+
+def leadfold_run(installed: Installation) -> Running:
+    """Start all parts as `leadfold run` does; gives the front door."""
+    return leadfold(installed, "run", door="ingest")
 
 
 def _wait(process: subprocess.Popen[bytes], ask: Any, name: str) -> str:

@@ -1,0 +1,98 @@
+"""The report: the data of its page for a year, a drill from a figure, and the Excel file."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import psycopg
+
+from projector.readmodel.tables import columns, create_indexes, create_schema
+from reports.as_excel import report_xlsx
+from reports.drill import drill, lines_of
+from tests.bench.options import Options
+from tests.bench.places import folder, postgres
+from tests.bench.table import Row
+from tests.reports.world import SCHEMA, World, inquiry, msk
+from tests.support.postgres import fresh_database
+
+_YEAR = ("2026-01-01", "2026-12-31")
+_TIMES = 20
+
+#: Columns that differ from row to row; the others are those of the first row. ``g`` is the row's number.
+_VARIED = {
+    "inquiry_id": "gen_random_uuid()",
+    "client_id": "gen_random_uuid()",
+    "opened_at": "timestamptz '2026-01-01 06:00Z' + (g * 31536000.0 / n) * interval '1 second'",
+    "employee_id": "(array['ivan','anna','oleg','vera','petr'])[1 + g % 5]",
+    "kind": "(array['phone','form','chat'])[1 + g % 3]",
+    "direction": "(array['in','in','in','callback'])[1 + g % 4]",
+    "channel": "(array['yandex','avito','site',null])[1 + g % 4]",
+    "office_id": "(array['msk','ekb'])[1 + g % 2]",
+    "category_id": "(array['repair','tyres','question',null])[1 + g % 4]",
+    "booked_at": "case when g % 3 = 0 then timestamptz '2026-01-01 07:00Z' + (g * 31536000.0 / n) * interval '1 second' end",
+    "arrived_at": "case when g % 6 = 0 then timestamptz '2026-01-03 07:00Z' + (g * 31536000.0 / n) * interval '1 second' end",
+    "sales": "case when g % 6 = 0 then 5200 else 0 end",
+    "receipts": "case when g % 6 = 0 then 1 else 0 end",
+}
+
+
+def report(options: Options) -> list[Row]:
+    """Percentiles of the report's parts over all inquiries of a year."""
+    with folder() as place, postgres(place) as server, fresh_database(server.url) as url:
+        return asyncio.run(_report(url, options.inquiries))
+
+
+async def _report(url: str, count: int) -> list[Row]:
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
+        world = await _filled(conn, count)
+        params = world.params(*_YEAR, group="direction,employee,kind")
+        whole = await world.report(*_YEAR, group="direction,employee,kind")
+        page_s = await _times(lambda: world.report(*_YEAR, group="direction,employee,kind"))
+        path = (("direction", "in"), ("employee", "anna"))
+        drill_s = await _times(
+            lambda: drill(conn, params, world.context, path=path, metric=whole.columns[0].key)
+        )
+        began = time.perf_counter()
+        lines = await lines_of(conn, params, world.context)
+        size = len(report_xlsx(whole, lines, world.directory))
+        excel_s = time.perf_counter() - began
+    said = f"at {count:,} inquiries a year"
+    return [
+        Row(f"report: data of the page {said}, p95", page_s * 1000, "ms", None, None, "< 100 ms at 1M"),
+        Row(f"report: drill {said}, p95", drill_s * 1000, "ms", None, None, "< 30 ms at 1M"),
+        Row(f"report: Excel {said}, {size >> 20} MB", excel_s, "s"),
+    ]
+
+
+async def _times(work: Callable[[], Awaitable[Any]]) -> float:
+    """The second longest of some runs."""
+    found = []
+    for _ in range(_TIMES):
+        began = time.perf_counter()
+        await work()
+        found.append(time.perf_counter() - began)
+    return sorted(found)[-2]
+
+
+async def _filled(conn: psycopg.AsyncConnection[Any], count: int) -> World:
+    await conn.execute(create_schema(SCHEMA))
+    await conn.execute(create_indexes(SCHEMA))
+    world = World(conn, now=msk("2027-01-15 12:00"))
+    await world.add(inquiry("2026-01-01 09:00"))
+    names = [*(column.name for column in columns("inquiry")), "group_id", "row_hash"]
+    values = [f"{_VARIED[name]}" if name in _VARIED else f't."{name}"' for name in names]
+    listed = ", ".join(f'"{name}"' for name in names)
+    await conn.execute(
+        f"insert into {SCHEMA}.inquiry ({listed}) select {', '.join(values)} from {SCHEMA}.inquiry t,"
+        f" (select {count} as n) s, generate_series(1, {count}) g".encode()
+    )
+    client = [*(column.name for column in columns("client")), "group_id", "row_hash"]
+    listed = ", ".join(f'"{name}"' for name in client)
+    values = [f'i."{name}"' if name == "client_id" else f't."{name}"' for name in client]
+    await conn.execute(
+        f"insert into {SCHEMA}.client ({listed}) select {', '.join(values)} from {SCHEMA}.client t, {SCHEMA}.inquiry i"
+        " on conflict do nothing".encode()
+    )
+    await conn.execute("vacuum analyze")
+    return world
