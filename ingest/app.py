@@ -156,21 +156,26 @@ class FrontDoor:
         return await self._counted(request, lambda: self._from_native(request))
 
     async def ready(self, _: web.Request) -> web.StreamResponse:
-        """Whether a delivery now would be made durable: 200, or 503."""
-        spool = self.deps.spool
-        state = {
-            "ready": self.store.ready,
-            "log": {"engine": self.deps.log.engine, "available": self.store.log_up},
-            "spool": None
-            if spool is None
-            else {
-                "available": spool.available,
+        """Whether a delivery now would be made durable, by the log or the spool: 200, or 503."""
+        log_up, spool = self.store.log_up, self.deps.spool
+        checks: dict[str, dict[str, object]] = {
+            "log": {
+                "ok": log_up,
+                "reason": None if log_up else "it does not answer",
+                "engine": self.deps.log.engine,
+            }
+        }
+        if spool is not None:
+            room = max(0, spool.max_bytes - spool.bytes)
+            checks["spool"] = {
+                "ok": spool.available,
+                "reason": None if spool.available else "it cannot be written" if room else "it is full",
                 "depth": spool.depth,
                 "bytes": spool.bytes,
-                "room_bytes": max(0, spool.max_bytes - spool.bytes),
+                "room_bytes": room,
                 "oldest_age_s": spool.oldest_age_s(),
-            },
-        }
+            }
+        state = {"ready": self.store.ready, "checks": checks}
         return wire.respond(json_answer(state, 200 if self.store.ready else 503))
 
     async def show_metrics(self, _: web.Request) -> web.StreamResponse:

@@ -110,10 +110,13 @@ async def served(
 def health_app(
     ready: Callable[[], Awaitable[dict[str, Any]]], metrics: Callable[[], Awaitable[str]]
 ) -> web.Application:
-    """``/healthz`` (the process answers), ``/readyz`` (200 when ``ready()["ready"]``), ``/metrics``."""
+    """``/healthz`` (the process answers), ``/readyz`` (200 when ``ready()["ready"]``), ``/metrics``.
+
+    ``ready`` gives ``{"ready": bool, "checks": {name: {"ok": bool, "reason": text or None, …}}}``, as all parts do.
+    """
 
     async def healthz(_request: web.Request) -> web.Response:
-        return web.json_response({"ok": True})
+        return web.json_response({"alive": True})
 
     async def readyz(_request: web.Request) -> web.Response:
         found = await ready()

@@ -79,15 +79,19 @@ class Projecting:
     async def _ready(self) -> dict[str, Any]:
         status = self._projector.status() if self._projector else None
         if status is None:
-            return {"ready": False, "reason": "waiting for Postgres or the log"}
-        return {
-            "ready": status.running and status.database_up and status.log_up and status.stopped is None,
-            "database_up": status.database_up,
-            "log_up": status.log_up,
-            "standby": status.standby,
-            "behind": status.behind,
-            "stopped": status.stopped,
+            waiting = {"ok": False, "reason": "it waits for Postgres or the log"}
+            return {"ready": False, "checks": {"projector": waiting}}
+        works = status.running and status.stopped is None
+        checks = {
+            "database": _check(status.database_up, "Postgres does not answer"),
+            "log": _check(status.log_up, "the event log does not answer"),
+            "projector": {
+                **_check(works, status.stopped or "it does not run"),
+                "standby": status.standby,
+                "behind": status.behind,
+            },
         }
+        return {"ready": all(check["ok"] for check in checks.values()), "checks": checks}
 
     async def _metrics(self) -> str:
         values: dict[tuple[str, metrics.Labels], float] = {}
@@ -117,6 +121,10 @@ class Projecting:
                 values[_name("lag_seconds"), ()] = found.lag_seconds
                 values[_name("lag_known"), ()] = 1.0
         return values
+
+
+def _check(ok: bool, reason: str) -> dict[str, Any]:
+    return {"ok": ok, "reason": None if ok else reason}
 
 
 def _name(name: str) -> str:

@@ -51,15 +51,16 @@ def build_app(deps: Deps) -> web.Application:
 
 async def _health(_request: web.Request) -> web.Response:
     """The process answers."""
-    return json_response({"status": "ok"})
+    return json_response({"alive": True})
 
 
 async def _ready(request: web.Request) -> web.Response:
-    """Each part of the service with what is wrong with it (null = well); 503 when any part is not well."""
+    """Each thing that pages need, with what is wrong with it (null = well); 503 when any is not well."""
     ready = request.app[SERVICE].deps.ready
-    parts = dict(await ready()) if ready is not None else {}
-    wrong = any(reason is not None for reason in parts.values())
-    return json_response({"status": "not ready" if wrong else "ok", "parts": parts}, 503 if wrong else 200)
+    found = await ready() if ready is not None else {}
+    checks = {name: {"ok": reason is None, "reason": reason} for name, reason in found.items()}
+    well = all(check["ok"] for check in checks.values())
+    return json_response({"ready": well, "checks": checks}, 200 if well else 503)
 
 
 async def _metrics(request: web.Request) -> web.Response:

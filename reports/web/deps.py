@@ -25,7 +25,7 @@ class Deps:
     ``projector.readmodel.live.NoLiveBuild``, answered as «отчётов пока нет» (503).
     ``evidence``: reads raw webhooks from the log.
     ``now``: the clock (aware UTC). ``zone``: the company's time zone.
-    ``ready``: parts of the service → None when well, else what is wrong; ``/readyz`` is 503 when any is wrong.
+    ``ready``: names of checks → None when well, else what is wrong; ``/readyz`` is 503 when any is wrong.
     ``metrics``: the Prometheus text; None = no ``/metrics`` here.
     ``loopback_only``: refuse callers from other machines while there is no login (issue 4 §2).
     ``masked``: close names, phones and recordings.

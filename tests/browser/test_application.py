@@ -263,7 +263,7 @@ async def test_every_card_and_event_can_be_shown(site: Site, client: ClientSessi
 
 async def test_health_readiness_and_metrics(site: Site, loaded: Loaded, client: ClientSession) -> None:
     async with client.get(f"{site.base}/healthz") as answer:
-        assert (answer.status, await answer.json()) == (200, {"status": "ok"})
+        assert (answer.status, await answer.json()) == (200, {"alive": True})
     async with client.get(f"{site.base}/readyz") as answer:
         assert answer.status == 200
     async with client.get(f"{site.base}/metrics") as answer:
@@ -274,7 +274,10 @@ async def test_health_readiness_and_metrics(site: Site, loaded: Loaded, client: 
 
     async with serve(replace(loaded.deps(), ready=ready)) as base, client.get(f"{base}/readyz") as answer:
         assert answer.status == 503
-        assert (await answer.json())["parts"] == {"database": "away", "log": None}
+        assert await answer.json() == {
+            "ready": False,
+            "checks": {"database": {"ok": False, "reason": "away"}, "log": {"ok": True, "reason": None}},
+        }
 
 
 async def test_before_the_first_build_the_page_says_so(loaded: Loaded, client: ClientSession) -> None:

@@ -156,7 +156,7 @@ def look_after_it(shop: Installation) -> None:
     assert shop.call("deadletters", "show", "7").returncode == 2
     assert shop.json("replay", "--dry-run")["records"] == status["log"]["records"]
     assert shop.json("replay", "--from-offset", "0", "--to-offset", "2")["new"] == 0
-    built = shop.json("rebuild", "--compare", "--no-switch")
+    built = shop.json("rebuild", "--compare")
     assert all(not (d["only_here"] or d["only_there"] or d["different"]) for d in built["differences"])
     assert shop.json("rebuild")["switched"]
     assert inquiries(shop) == 3
@@ -170,8 +170,11 @@ def every_metric_is_registered(shop: Installation) -> None:
     known = registry()
     for name in ("ingest", "project", "report"):
         url = part(shop, name)
-        for path in ("/healthz", "/readyz"):
-            assert fetch(url + path)[0] == 200
+        assert json.loads(fetch(f"{url}/healthz")[1]) == {"alive": True}
+        status, body = fetch(f"{url}/readyz")
+        told = json.loads(body)
+        assert (status, told["ready"], set(told)) == (200, True, {"ready", "checks"})
+        assert {(c["ok"], c["reason"]) for c in told["checks"].values()} == {(True, None)}
         types = [
             line.split() for line in fetch(f"{url}/metrics")[1].splitlines() if line.startswith("# TYPE")
         ]
