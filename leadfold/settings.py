@@ -66,6 +66,11 @@ class Ingest(Section):
     public_url: str = Field(
         "", pattern=r"^(https?://[^\s]+)?$", description="how providers reach us, if not http://host:port"
     )
+    status_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s]+)?$",
+        description="where commands on other machines ask how it is; empty: on this one",
+    )
     deadline_s: float = Field(
         2.0, gt=0, le=60, description="a delivery is answered within this time (design §4)"
     )
@@ -92,6 +97,11 @@ class Reports(Section):
 
     host: Loopback = "127.0.0.1"
     port: Port = 8081
+    status_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s]+)?$",
+        description="where commands on other machines ask how they are; empty: on this one",
+    )
 
 
 class Projector(Section):
@@ -99,6 +109,11 @@ class Projector(Section):
 
     host: Host = Field("127.0.0.1", description="address of its /healthz, /readyz and /metrics")
     port: Port = 8082
+    status_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s]+)?$",
+        description="where commands on other machines ask how it is; empty: on this one",
+    )
     batch: int = Field(2000, ge=1, le=20_000, description="events folded in one transaction")
     dead_in_a_row: int = Field(
         100, ge=1, description="it stops when so many events in a row could not be folded"

@@ -7,12 +7,11 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from leadfold.cli.common import Exit, Json, config, out, print_json, print_table, run_async
 from leadfold.config_file import Config
 from leadfold.settings import Settings
-
-_PARTS = ("ingest", "project", "report")
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +27,7 @@ def status(
 ) -> None:
     """Engines, parts, last event of each source, lag, spool, dead letters, the live build and its rules.
 
-    A lag that is not known is absent (JSON: null), not zero.
+    What is not known is absent (JSON: null), not zero. A part on another machine is asked at its `status_url`.
 
     Example: `leadfold status --json | jq .projection.lag_seconds`
     """
@@ -43,8 +42,10 @@ def status(
 
 async def collect(current: Config) -> dict[str, Any]:
     """Everything that `leadfold status --json` prints. What cannot be found out is None, with the reason beside it."""
+    from leadfold.readiness import PARTS
+
     settings = current.settings
-    parts = dict(zip(_PARTS, await asyncio.gather(*(_part(settings, name) for name in _PARTS)), strict=True))
+    parts = dict(zip(PARTS, await asyncio.gather(*(_part(settings, name) for name in PARTS)), strict=True))
     log, projection = await _log_and_projection(settings)
     return {
         "ready": all(part["ready"] for part in parts.values()),
@@ -62,39 +63,22 @@ async def collect(current: Config) -> dict[str, Any]:
 
 
 async def _part(settings: Settings, name: str) -> dict[str, Any]:
-    """Whether a part answers, by its announcement on this machine or its configured address."""
-    import aiohttp
-
+    """What a part says. ``running`` is None when that cannot be known from here."""
     from leadfold.announce import announced
-    from leadfold.settings import local_host
+    from leadfold.readiness import address_of, ask
 
-    listeners = {
-        "ingest": (settings.ingest.host, settings.ingest.port),
-        "project": (settings.projector.host, settings.projector.port),
-        "report": (settings.reports.host, settings.reports.port),
+    address = address_of(settings, name)
+    if address is None:
+        return {"running": False, "ready": False, "url": None, "pid": None, "checks": None}
+    told = await ask(address)
+    here = announced(settings, name) is not None
+    return {
+        "running": True if told is not None or here else None,
+        "ready": told is not None and told.ready,
+        "url": address.url,
+        "pid": address.pid,
+        "checks": None if told is None else told.checks,
     }
-    host, port = listeners[name]
-    part = announced(settings, name)
-    url = part.url if part else f"http://{local_host(host)}:{port}"
-    found: dict[str, Any] = {
-        "running": part is not None,
-        "ready": False,
-        "url": url,
-        "pid": part.pid if part else None,
-    }
-    if part is None and (port == 0 or settings.embedded_log):
-        return found  # whoever answers there is not ours
-    try:
-        async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session,
-            session.get(f"{url}/readyz") as response,
-        ):
-            found |= {"running": True, "ready": response.status == 200}
-            if response.content_type == "application/json":
-                found["details"] = await response.json()
-    except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
-        return found
-    return found
 
 
 async def _spool(settings: Settings) -> dict[str, Any]:
@@ -137,14 +121,14 @@ async def _projection(settings: Settings, log: Any) -> dict[str, Any]:
 
     url = await asyncio.to_thread(running_database_url, settings)
     if url is None:
-        return {"database": {"available": False, "error": "the embedded Postgres does not run"}}
+        return {"database": {"available": False, "error": "does not run"}}
     try:
         conn = await connect(url, name="leadfold-status")
         async with conn:
             found = await projection_status(conn, log)
             rules = await _rules(conn, settings)
     except (psycopg.Error, OSError) as error:
-        return {"database": {"available": False, "error": type(error).__name__}}
+        return {"database": {"available": False, "error": f"does not answer ({type(error).__name__})"}}
     return {
         "database": {"available": True},
         "live": found.live,
@@ -175,16 +159,24 @@ async def _rules(conn: Any, settings: Settings) -> str | None:
     return context.rules
 
 
+def _state(part: dict[str, Any]) -> str:
+    if part["ready"]:
+        return f"[green]ready[/]  {part['url']}"
+    if part["checks"] is not None:
+        return f"[yellow]not ready[/]  {part['url']}"
+    if part["running"]:
+        return f"[yellow]does not answer[/]  {part['url']}"
+    if part["running"] is None:
+        return f"[red]not reachable from here[/]  {part['url']}"
+    return "[red]not running[/]"
+
+
 def _show(found: dict[str, Any]) -> None:
     for name, part in found["parts"].items():
-        state = (
-            "[green]ready[/]"
-            if part["ready"]
-            else "[yellow]not ready[/]"
-            if part["running"]
-            else "[red]not running[/]"
-        )
-        out.print(f"{name:<8} {state}  {part['url']}")
+        out.print(f"{name:<8} {_state(part)}")
+        for check, told in (part["checks"] or {}).items():
+            if not told.get("ok"):
+                out.print(f"         [yellow]{check}: {escape(str(told.get('reason')))}[/]")
     log = found["log"]
     records = "unknown" if log["records"] is None else f"{log['records']} events"
     out.print(
@@ -197,8 +189,11 @@ def _show(found: dict[str, Any]) -> None:
         + ("" if found["database"]["available"] else f"  [red]{found['database']['error']}[/]")
     )
     projection = found["projection"]
-    if not projection or projection["live"] is None:
-        out.print("no read models yet")
+    if projection is None:
+        out.print("reports  [yellow]unknown[/], Postgres " + found["database"]["error"])
+        return
+    if projection["live"] is None:
+        out.print("reports  no read models yet")
         return
     lag = (
         "unknown"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,8 +29,10 @@ def wait(
 ) -> None:
     """Return when everything accepted so far can be read in reports.
 
-    That is what was answered with success, on the log or still in the spool. What comes in while it waits is not
-    waited for.
+    That is what was answered with success, on the log or still in the spool of ingest: the one in our data folder, or of
+    an ingest elsewhere that answers at `[ingest] status_url` (else at its host and port). A given `status_url` that does
+    not answer means «not yet»; an ingest that nobody named and that does not answer cannot be waited for. What comes in
+    while it waits is not waited for.
 
     Example: `leadfold wait --timeout 30 && leadfold report inquiries --from 2026-03-01 --to 2026-03-31`
     """
@@ -71,17 +74,37 @@ async def waited(settings: Settings, timeout: float) -> Waited:  # noqa: ASYNC10
 
 
 async def spool_depth(settings: Settings) -> int:
-    """Records in the spool, counted in its file: ingest need not answer for that.
+    """Records in the spool: asked of an ingest elsewhere, or counted in the file, for which ingest need not answer.
 
     Raises:
-        LogUnavailable: the file cannot be read now; how many wait is unknown then, and not none.
+        LogUnavailable: how many wait is unknown now, and not none.
     """
-    from eventlog.embedded import EmbeddedLog
     from leadfold.wiring import spool_path
 
     path = spool_path(settings)
-    if not path.exists():
+    if settings.ingest.status_url or not path.exists():
+        return await _asked(settings)
+    return await _counted(path)
+
+
+async def _asked(settings: Settings) -> int:
+    from leadfold.readiness import address_of, ask
+
+    address = address_of(settings, "ingest")
+    told = None if address is None else await ask(address)
+    if address is None or told is None:
+        if address is not None and address.given:
+            raise LogUnavailable(f"ingest does not answer at {address.url}: its spool is unknown")
         return 0
+    depth = told.checks.get("spool", {}).get("depth", 0)
+    if not isinstance(depth, int):
+        raise LogUnavailable(f"{address.url} does not tell how much waits in its spool")
+    return depth
+
+
+async def _counted(path: Path) -> int:
+    from eventlog.embedded import EmbeddedLog
+
     try:
         async with EmbeddedLog(path, create=False) as spool:
             first, following = (await spool.bounds())[0]
