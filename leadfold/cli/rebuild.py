@@ -45,7 +45,10 @@ def register(app: typer.Typer) -> None:
 
 def rebuild(
     compare: Annotated[
-        bool, typer.Option("--compare", help="Say what would change, table by table.")
+        bool,
+        typer.Option(
+            "--compare", help="Say what would change, table by table, and leave the switch to you (--switch)."
+        ),
     ] = False,
     no_switch: Annotated[
         bool, typer.Option("--no-switch", help="Leave the live tables; the new ones stay beside them.")
@@ -77,7 +80,7 @@ def rebuild(
     An error leaves the live tables as they are. Needed after a change of the fold's code only to compare or to be
     quick: the projector folds again by itself in the background. `leadfold status --json` names the builds there are.
 
-    Example: `leadfold rebuild --compare --no-switch && leadfold rebuild --switch build_0002`
+    Example: `leadfold rebuild --compare && leadfold rebuild --switch build_0002`
     """
     from projector.errors import ProjectorError
 
@@ -120,7 +123,7 @@ class _Wanted:
         """Whether new tables are made."""
         if self.back or self.switch is not None:
             return False
-        return not self.drop_old or self.compare
+        return not self.drop_old
 
     @property
     def contradicts(self) -> str:
@@ -129,8 +132,8 @@ class _Wanted:
             return "give either --back or --switch"
         if (self.back or self.switch is not None) and (self.compare or self.no_switch):
             return "--back and --switch make no new tables: without --compare and --no-switch"
-        if self.no_switch and self.drop_old:
-            return "--drop-old would delete at once what --no-switch leaves beside the live tables"
+        if (self.no_switch or self.compare) and self.drop_old:
+            return "--drop-old would delete at once what --compare and --no-switch leave beside the live tables"
         return ""
 
 
@@ -191,7 +194,7 @@ async def _fill(settings: Settings, projection: ProjectorSettings, wanted: _Want
                 progress=_told(bar),
                 workers=wanted.workers or settings.projector.rebuild_workers,
                 compared=wanted.compare,
-                switched=not wanted.no_switch,
+                switched=not (wanted.no_switch or wanted.compare),
             )
     found = _found(made.build.build_id, switched=made.switched, former=made.former)
     if wanted.compare:

@@ -76,7 +76,7 @@ def test_embedded_log_moves_to_kafka(tmp_path: Path, kafka_bootstrap: str) -> No
         call(shop.url("main"), 99)
         shop.ok("wait")
         assert shop.json("sql", "select count(*) as n from inquiry") == [{"n": 31}]
-        assert shop.json("rebuild", "--compare")["switched"]
+        assert shop.json("rebuild")["switched"]
 
 
 def test_separate_processes_on_kafka_and_a_postgres_of_the_users(

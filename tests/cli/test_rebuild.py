@@ -82,6 +82,7 @@ def test_a_build_left_beside_is_switched_to_later(shop: Installation) -> None:
         ("--back", "--compare"),
         ("--switch", "2", "--no-switch"),
         ("--no-switch", "--drop-old"),
+        ("--compare", "--drop-old"),
     ],
 )
 def test_options_that_contradict_are_refused(shop: Installation, options: tuple[str, ...]) -> None:
