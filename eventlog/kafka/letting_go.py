@@ -7,7 +7,7 @@ The only place that reaches into aiokafka's private parts; written against 0.14.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from typing import Any
 
 import structlog
@@ -56,16 +56,27 @@ async def stop_admin(admin: AIOKafkaAdminClient) -> None:
     await _within(admin.close(), 1.0)
 
 
-async def _within(closing: Any, patience_s: float) -> bool:
-    """Whether the coroutine ended by itself in time."""
+async def _within(closing: Coroutine[Any, Any, object], patience_s: float) -> bool:
+    """Whether the coroutine came to its end in time.
+
+    It gets a task of its own: aiokafka awaits tasks that it has cancelled itself, and their CancelledError must not be
+    taken for one of ours.
+    """
+    task = asyncio.ensure_future(closing)
     try:
-        await asyncio.wait_for(closing, patience_s)
-    except TimeoutError:
+        await asyncio.wait([task], timeout=patience_s)
+    finally:
+        if not task.done():
+            task.cancel()
+    if not task.done():
+        await asyncio.wait([task], timeout=0.5)
+    if not task.done() or task.cancelled():
         return False
-    except (KafkaError, OSError) as error:
+    error = task.exception()
+    if isinstance(error, KafkaError | OSError):
         log.info("eventlog.kafka_close", error=repr(error))
-    except Exception:  # a failed client must not keep us from closing the others
-        log.exception("eventlog.kafka_close")
+    elif error is not None:  # a failed client must not keep us from closing the others
+        log.error("eventlog.kafka_close", exc_info=error)
     return True
 
 
