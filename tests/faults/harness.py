@@ -38,6 +38,7 @@ class Outcome:
     not_green: list[str]  # what still was not, when patience ended
     seen: Seen
     doubles: int  # rows of a fact beyond the first
+    deaths: dict[str, int]  # parts that ended although nobody told them to
     memory: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # by part: seconds, MB
 
 
@@ -83,7 +84,9 @@ async def ride(
     seen = await look(service)
     doubles = len(seen.rows["fact"]) - len(set(seen.rows["fact"]))
     done = Counter(fault.kind for fault in faults)
-    return Outcome(record, done, seconds, visible_s, green_s, not_green, seen, doubles, memory)
+    return Outcome(
+        record, done, seconds, visible_s, green_s, not_green, seen, doubles, service.deaths(), memory
+    )
 
 
 async def _break(service: Service, faults: Sequence[Fault], began: float, say: Say) -> None:
@@ -149,6 +152,15 @@ def broken_promises(outcome: Outcome, expected: Seen, sent: Sequence[Sent]) -> l
             found.append(f"table {table}: quiet {only_quiet}, storm {only_storm}")
         if expected.report != outcome.seen.report:
             found.append(f"the report differs: {looking.paths(expected.report, outcome.seen.report)[:5]}")
+    return found + _broken_manners(outcome)
+
+
+def _broken_manners(outcome: Outcome) -> list[str]:
+    """Of answers, processes and the state afterwards."""
+    record = outcome.record
+    found: list[str] = []
+    if outcome.deaths:
+        found.append(f"parts died by themselves: {outcome.deaths}")
     if record.slow:
         found.append(
             f"{len(record.slow)} requests took longer than {record.patience_s:g} s: {record.slow[:5]}"

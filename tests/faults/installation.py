@@ -145,6 +145,8 @@ class Running:
         self._place = place
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
+        self._ended_by_us = False
+        self._deaths = 0
 
     @property
     def pid(self) -> int | None:
@@ -156,11 +158,29 @@ class Running:
         """What it printed, over all its lives."""
         return self._place.data / f"{self.name}.out"
 
+    @property
+    def deaths(self) -> int:
+        """How often it ended although nobody told it to."""
+        self._look()
+        return self._deaths
+
+    def tell_the_end(self) -> None:
+        """From now on its end is our doing."""
+        self._look()
+        self._ended_by_us = True
+
+    def _look(self) -> None:
+        if self._process is not None and self._process.poll() is not None and not self._ended_by_us:
+            self._deaths += 1
+            self._ended_by_us = True  # counted
+
     def start(self) -> None:
         """Start it unless it lives."""
+        self._look()
         if self.pid is not None:
             return
         self.starts += 1
+        self._ended_by_us = False
         self._place.data.mkdir(parents=True, exist_ok=True)
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(
@@ -180,6 +200,7 @@ class Running:
 
     def kill(self) -> None:
         """SIGKILL to it and everything below it, at once."""
+        self.tell_the_end()
         if self.pid is not None:
             kill_tree(self.pid)
         if self._process is not None:
@@ -187,6 +208,7 @@ class Running:
 
     def end(self) -> None:
         """SIGTERM, by force when it takes too long."""
+        self.tell_the_end()
         self.signal(signal.SIGCONT)
         self.signal(signal.SIGTERM)
         try:

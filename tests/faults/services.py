@@ -53,6 +53,10 @@ class Service(ABC):
     async def mended(self) -> None:
         """After the storm nothing is left broken by us: all proxies pass, all processes were started again."""
 
+    @abstractmethod
+    def deaths(self) -> dict[str, int]:
+        """How often a process of ours ended although nobody told it to; those of them that did."""
+
     @asynccontextmanager
     async def log(self) -> AsyncIterator[EventLog]:
         """The event log, to read."""
@@ -112,6 +116,9 @@ class EmbeddedService(Service):
         found = {part: self.places[0].pid(part) for part in ("ingest", "project", "report")}
         return {name: pid for name, pid in {**found, "run": self._run.pid}.items() if pid is not None}
 
+    def deaths(self) -> dict[str, int]:
+        return {"run": self._run.deaths} if self._run.deaths else {}
+
     async def mended(self) -> None:
         async with self._whole:
             self._run.start()
@@ -135,6 +142,7 @@ class EmbeddedService(Service):
 
     async def _kill_supervisor(self, lasting_s: float) -> None:
         async with self._whole:
+            self._run.tell_the_end()
             self._run.signal(signal.SIGKILL)
             await asyncio.sleep(lasting_s)
             self._run.start()
@@ -227,6 +235,7 @@ class KafkaService(Service):
     async def kill(self, *, servers: bool = True) -> None:
         """kill -9 of everything at once, with broker and Postgres or without."""
         for part in self._parts.values():
+            part.tell_the_end()
             part.signal(signal.SIGKILL)
         await asyncio.gather(*(asyncio.to_thread(part.kill) for part in self._parts.values()))
         if servers:
@@ -252,6 +261,9 @@ class KafkaService(Service):
 
     def processes(self) -> dict[str, int]:
         return {name: part.pid for name, part in self._parts.items() if part.pid is not None}
+
+    def deaths(self) -> dict[str, int]:
+        return {name: part.deaths for name, part in self._parts.items() if part.deaths}
 
     async def mended(self) -> None:
         self._pass()
