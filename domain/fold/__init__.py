@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from domain.directory import Directory
 from domain.event import Event
 from domain.fold.history import history
 from domain.fold.person import tell
 from domain.fold.tables import write
+from domain.fold_version import FOLD_VERSION
 from domain.resolve import resolve
 from domain.rows import TABLES, Rows
-
-FOLD_VERSION: Final = 1
-"""Raised whenever the same facts may give other rows: groups folded by an older version are folded again."""
 
 __all__ = ["FOLD_VERSION", "fold_group"]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated, Any
+from importlib import import_module
+from typing import Annotated, Any, Final
 
 import structlog
 import typer
@@ -12,17 +13,6 @@ import typer
 from leadfold import logs
 from leadfold.cli import common
 from leadfold.cli.common import EXIT_CODES, Exit, err
-
-app = typer.Typer(
-    name="leadfold",
-    help="Webhooks in, immutable events on a log, one pure fold, Postgres read models, reports.",
-    epilog=EXIT_CODES,
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-    add_completion=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-)
 
 #: Base of what the command line itself has to say; typer brings a click of its own, under a private name.
 _CLICK_EXCEPTION: Any = typer.BadParameter.__mro__[2]
@@ -38,12 +28,30 @@ Config = Annotated[
 ]
 
 
-@app.callback()
 def _options(
     config: Config = None,
 ) -> None:
     """Say which settings are meant; `build` has taken the option before typer sees it."""
     del config
+
+
+def _new_app() -> typer.Typer:
+    made = typer.Typer(
+        name="leadfold",
+        help="Webhooks in, immutable events on a log, one pure fold, Postgres read models, reports.",
+        epilog=EXIT_CODES,
+        no_args_is_help=True,
+        rich_markup_mode="markdown",
+        pretty_exceptions_enable=False,
+        add_completion=True,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    )
+    made.callback()(_options)
+    return made
+
+
+#: All commands, once `register` was called.
+app = _new_app()
 
 
 def build(arguments: list[str]) -> int:
@@ -55,7 +63,9 @@ def build(arguments: list[str]) -> int:
         return Exit.USAGE
     logs.quiet()
     try:
-        result = command().main(args=rest, prog_name="leadfold", standalone_mode=False)
+        result = command(rest[0] if rest else None).main(
+            args=rest, prog_name="leadfold", standalone_mode=False
+        )
     except (typer.Abort, KeyboardInterrupt):
         err.print("stopped", style="yellow")
         return 130
@@ -121,10 +131,18 @@ def _told(error: Exception) -> int:
     return code
 
 
-def command() -> Any:
-    """The command line as a whole; ``--config`` stands in the help of every command."""
-    register()
-    whole = typer.main.get_command(app)
+def command(name: str | None = None) -> Any:
+    """The command line as a whole; ``--config`` stands in the help of every command.
+
+    With the ``name`` of a command only its module is imported: each brings what it needs and nothing else.
+    """
+    if name in _COMMANDS:
+        some = _new_app()
+        _add(some, _COMMANDS[name])
+        whole = typer.main.get_command(some)
+    else:
+        register()
+        whole = typer.main.get_command(app)
     _show_config(whole)
     return whole
 
@@ -149,35 +167,39 @@ def _config_option() -> Any:
     return option
 
 
-def register() -> None:
-    """Import and add the commands, once."""
-    if app.registered_commands:
-        return
-    from leadfold.cli import (
-        deadletters,
-        demo,
-        importing,
-        init,
-        log,
-        parts,
-        published,
-        rebuild,
-        replay,
-        report,
-        run,
-        sources,
-        sql,
-        status,
-        wait,
-    )
+#: Commands and groups of commands, in the order of the help, and their modules in `leadfold.cli`.
+_COMMANDS: Final = {
+    "init": "init",
+    "run": "run",
+    "ingest": "parts",
+    "project": "parts",
+    "status": "status",
+    "wait": "wait",
+    "sql": "sql",
+    "rebuild": "rebuild",
+    "replay": "replay",
+    "openapi": "published",
+    "version": "published",
+    "demo": "demo",
+    "sources": "sources",
+    "report": "report",
+    "log": "log",
+    "deadletters": "deadletters",
+    "import": "importing",
+}
 
-    for module in (init, run, parts, status, wait, sql, rebuild, replay, published, demo):
-        module.register(app)
-    for name, module in (
-        ("sources", sources),
-        ("report", report),
-        ("log", log),
-        ("deadletters", deadletters),
-        ("import", importing),
-    ):
-        app.add_typer(module.app, name=name)
+
+def register() -> None:
+    """Import and add all commands, once."""
+    if not app.registered_commands:
+        for module in dict.fromkeys(_COMMANDS.values()):
+            _add(app, module)
+
+
+def _add(to: typer.Typer, name: str) -> None:
+    module = import_module(f"leadfold.cli.{name}")
+    if hasattr(module, "register"):
+        module.register(to)
+        return
+    group = next(word for word, where in _COMMANDS.items() if where == name)
+    to.add_typer(module.app, name=group)

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import IntEnum
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar
 from uuid import UUID
 
 import typer
@@ -30,7 +30,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from leadfold.config_file import Config, WrongConfig, load
+if TYPE_CHECKING:
+    from leadfold.config_file import Config
 
 T = TypeVar("T")
 
@@ -72,6 +73,8 @@ def use_config(path: str) -> None:
 
 def config() -> Config:
     """The configuration; with problems it prints all of them and ends with exit code 2."""
+    from leadfold.config_file import WrongConfig, load
+
     try:
         return load(_given[0] if _given else None)
     except WrongConfig as error:

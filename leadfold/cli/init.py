@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 
 from leadfold.cli.common import Exit, Json, err, fail, print_json
-from leadfold.config_file import FILE_NAME
 from leadfold.files import write_private
 
 
@@ -37,6 +36,8 @@ def init(
 
     Example: `leadfold init shop && cd shop && leadfold sources add main --provider sipuni && leadfold run`
     """
+    from leadfold.config_file import FILE_NAME
+
     path = folder.expanduser() / FILE_NAME
     if path.exists() and not force:
         fail(f"{path} is there already; --force replaces it (and its secrets)", Exit.REFUSED)

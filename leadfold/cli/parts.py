@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import typer
 
 from leadfold.cli.common import Exit, config, fail
-from leadfold.config_file import Config
+
+if TYPE_CHECKING:
+    from leadfold.config_file import Config
 
 
 def register(app: typer.Typer) -> None:

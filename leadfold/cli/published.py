@@ -39,7 +39,7 @@ def version(as_json: Json = False) -> None:
     from importlib.metadata import PackageNotFoundError
     from importlib.metadata import version as installed
 
-    from domain.fold import FOLD_VERSION
+    from domain.fold_version import FOLD_VERSION
 
     try:
         own = installed("leadfold")

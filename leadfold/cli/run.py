@@ -7,16 +7,18 @@ import contextlib
 import os
 import time
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import structlog
 import typer
 
-from leadfold.announce import Part, announced
 from leadfold.cli.common import Exit, config, err, out
-from leadfold.config_file import Config
-from leadfold.embedded_postgres import EmbeddedPostgres
 from leadfold.supervisor import Child, GaveUp, Supervisor
+
+if TYPE_CHECKING:
+    from leadfold.announce import Part
+    from leadfold.config_file import Config
+    from leadfold.embedded_postgres import EmbeddedPostgres
 
 log = structlog.get_logger(__name__)
 
@@ -131,6 +133,8 @@ async def _keep_postgres(server: EmbeddedPostgres, stop: asyncio.Event) -> None:
 async def _tell(current: Config, supervisor: Supervisor, started: float, quiet: bool) -> None:
     """Print the addresses once everything answers."""
     import aiohttp
+
+    from leadfold.announce import announced
 
     deadline = time.monotonic() + _READY_S
     found: dict[str, Part] = {}

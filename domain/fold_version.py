@@ -1,0 +1,8 @@
+"""The version of the fold, apart from the fold: whoever only names it need not load everything that folds."""
+
+from __future__ import annotations
+
+from typing import Final
+
+FOLD_VERSION: Final = 1
+"""Raised whenever the same facts may give other rows: groups folded by an older version are folded again."""
