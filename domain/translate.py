@@ -33,8 +33,17 @@ _ORDER: Final = (Strength.STRONG, Strength.MEDIUM, Strength.ENTITY, Strength.WEA
 _PLACE: Final = {kind: _ORDER.index(strength(kind)) for kind in KINDS}
 
 
-def _strongest_first(a_ref: str) -> tuple[int, str]:
-    return _PLACE.get(kind_of(a_ref), _ORDER.index(Strength.WEAK)), a_ref
+_LAST: Final = _ORDER.index(Strength.WEAK)
+
+
+def _strongest(refs: tuple[str, ...]) -> str:
+    """The first of the strongest kind in the order of the alphabet."""
+    best, place = refs[0], len(_ORDER)
+    for a_ref in refs:
+        here = _PLACE.get(kind_of(a_ref), _LAST)
+        if here < place or (here == place and a_ref < best):
+            best, place = a_ref, here
+    return best
 
 
 def partition_key(refs: tuple[str, ...], fallback: str, secret: bytes) -> str:
@@ -42,7 +51,7 @@ def partition_key(refs: tuple[str, ...], fallback: str, secret: bytes) -> str:
 
     ``fallback`` serves facts without refs. 32 hex digits.
     """
-    best = min(refs, key=_strongest_first, default=fallback)
+    best = _strongest(refs) if refs else fallback
     return hmac.digest(secret, best.encode(), "sha256")[:16].hex()
 
 

@@ -43,6 +43,7 @@ def dataschema(type_: str, version: int) -> str:
 def seal(event: Event) -> Record:
     """Turn an event into the record that is stored."""
     key = event.partitionkey.encode()
+    received = _stamp(event.received)
     type_, source, schema = _names(event.type, event.version, event.source)
     headers: list[tuple[str, bytes]] = [
         ("content-type", CONTENT_TYPE),
@@ -50,10 +51,10 @@ def seal(event: Event) -> Record:
         ("ce_id", str(event.id).encode()),
         ("ce_type", type_),
         ("ce_source", source),
-        ("ce_time", _stamp(event.time)),
+        ("ce_time", received if event.time is event.received else _stamp(event.time)),
         ("ce_dataschema", schema),
         ("ce_partitionkey", key),
-        ("ce_received", _stamp(event.received)),
+        ("ce_received", received),
         ("ce_revision", b"%d" % event.revision),
         ("ce_timebasis", event.time_basis.encode()),
     ]

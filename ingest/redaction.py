@@ -105,10 +105,15 @@ _hide_again = lru_cache(maxsize=1024)(_hide_text)
 
 def path(raw: str, source: SourceConfig) -> str:
     """``/in/main/<secret>`` → ``/in/main/***``."""
+    return _path(raw, source.secrets())
+
+
+@lru_cache(maxsize=1024)
+def _path(raw: str, secrets: tuple[str, ...]) -> str:
     parts = raw.split("/")
     if len(parts) > 3 and parts[1] == "in":
         parts[3:] = [STARS]
-    return _hide_again("/".join(parts), source.secrets())
+    return _hide_text("/".join(parts), secrets)
 
 
 def query(raw: str, source: SourceConfig) -> str:

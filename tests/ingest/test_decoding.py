@@ -188,7 +188,26 @@ def test_pairs_are_those_of_the_standard_library(text: str) -> None:
 @given(
     st.lists(
         st.sampled_from(
-            ["%D0%9F", "%d0", "%", "%2", "%zz", "%26", "%3D", "%00", "%ED%A0%80", "+", "&", "=", "a", "п"]
+            [
+                "%D0%9F",
+                "%d0",
+                "%",
+                "%2",
+                "%zz",
+                "%26",
+                "%3D",
+                "%00",
+                "%ED%A0%80",
+                "\\",
+                "N{DIGIT ONE}",
+                "u0041",
+                "\n",
+                "+",
+                "&",
+                "=",
+                "a",
+                "п",
+            ]
         )
     ).map("".join)
 )
