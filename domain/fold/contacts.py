@@ -6,8 +6,8 @@ Forms: L13, INDEX-chat-form-crm. Chats: R0.18. Widgets: D-4.6, R0.16. Walk-ins: 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain.directory import Directory
@@ -18,6 +18,7 @@ from domain.facts.sites import (
     ChatAnswered,
     ChatFact,
     ChatFinished,
+    ChatMessage,
     FormSubmitted,
 )
 from domain.fold.calls import Call
@@ -145,14 +146,41 @@ def chat_contacts(events: Iterable[Event], directory: Directory) -> list[Contact
             by_chat.setdefault((event.source, event.data.chat_id), []).append(event)
     found: list[Contact] = []
     for (source, chat_id), facts in by_chat.items():
-        found += _dialogues(source, chat_id, facts, directory)
+        silence = directory.rules_at(facts[0].time).days("chat_silence_hours")
+        found += _dialogues(source, chat_id, [p for e in facts for p in _stretches(e, silence)], silence)
     return found
 
 
-def _dialogues(source: str, chat_id: str, facts: list[Event], directory: Directory) -> list[Contact]:
+def _stretches(event: Event, silence: timedelta) -> list[Event]:
+    """A log with long silences in it as if each stretch had been told by itself, under the same id.
+
+    What we alone wrote after a silence is no approach of the client: it stays with what was before.
+    """
+    fact = event.data
+    if not isinstance(fact, ChatFinished):
+        return [event]
+    found: list[list[ChatMessage]] = []
+    last: datetime | None = None
+    for at, message in sorted(((m.at, m) for m in fact.messages if m.at), key=lambda m: m[0]):
+        if last is None or at - last > silence:
+            found.append([])
+        found[-1].append(message)
+        last = at
+    kept = found[:1]
+    for part in found[1:]:
+        if any(m.by == "visitor" for m in part):
+            kept.append(part)
+        else:
+            kept[-1] += part
+    if len(kept) < 2:
+        return [event]
+    kept[-1] += [m for m in fact.messages if m.at is None]
+    return [replace(event, data=fact.model_copy(update={"messages": tuple(part)})) for part in kept]
+
+
+def _dialogues(source: str, chat_id: str, facts: list[Event], silence: timedelta) -> list[Contact]:
     spans = [_span(e) for e in facts]
     order = sorted(range(len(facts)), key=lambda n: (spans[n][0], facts[n].time, facts[n].id))
-    silence = directory.rules_at(facts[0].time).days("chat_silence_hours")
     parts: list[list[int]] = []
     last: datetime | None = None
     for n in order:
@@ -162,16 +190,22 @@ def _dialogues(source: str, chat_id: str, facts: list[Event], directory: Directo
         parts[-1].append(n)
         last = max(last or end, end)
     found: list[Contact] = []
+    told: set[UUID] = set()
     for nth, part in enumerate(parts):
         members = sorted((facts[n] for n in part), key=lambda e: (e.time, e.id))
         own_clock = [n for n in part if facts[n].time_basis == "source"]
         at = min(spans[n][0] for n in own_clock or part)
-        ident = inquiry_id(source, "chat", chat_id) if nth == 0 else members[0].id
+        fresh = next((e.id for e in members if e.id not in told), None)  # else one log tells of both
+        told |= {e.id for e in members}
+        again = fresh or inquiry_id(source, "chat", f"{chat_id}@{at.isoformat()}")
+        ident = again if nth else inquiry_id(source, "chat", chat_id)
         contact = Contact(ident, at, "chat", source, set(), ended_at=max(spans[n][1] for n in part))
         contact.named(ref("inquiry", str(ident)), ref("chat", chat_id, scope_of(source)))
         for event in members:
             contact.events.append(event.id)
             _add_chat_fact(contact, event)
+        # the provider's own moments of the replies, of all logs: a dialogue may be finished several times
+        contact.answered_at = min((r for e in members for r in _replies(e)), default=contact.answered_at)
         found.append(contact)
     return found
 
@@ -180,6 +214,12 @@ def _span(event: Event) -> tuple[datetime, datetime]:
     """First and last moment a chat fact speaks of: the provider's message times where it gives them."""
     stamps = [m.at for m in event.data.messages if m.at] if isinstance(event.data, ChatFinished) else []
     return (min(stamps), max(stamps)) if stamps else (event.time, event.time)
+
+
+def _replies(event: Event) -> list[datetime]:
+    fact = event.data
+    said = fact.messages if isinstance(fact, ChatFinished) else ()
+    return [m.at for m in said if m.by == "agent" and m.at]
 
 
 def _add_chat_fact(contact: Contact, event: Event) -> None:
@@ -193,10 +233,7 @@ def _add_chat_fact(contact: Contact, event: Event) -> None:
             contact.answered_at = min(contact.answered_at or event.time, event.time)
         case ChatFinished():
             replies = [m for m in fact.messages if m.by == "agent"]
-            stamps = [m.at for m in replies if m.at]
-            if stamps:
-                contact.answered_at = min(stamps)
-            elif replies:
+            if replies:
                 contact.answered_at = contact.answered_at or event.time
             spoke = [m.agent_id for m in replies if m.agent_id]
             contact.agent = spoke[-1] if spoke else fact.agents[-1] if fact.agents else contact.agent

@@ -114,8 +114,15 @@ def open_inquiries(contacts: list[Contact], verdicts: list[Event], directory: Di
     """Walk a client's contacts in order of time; each opens an inquiry, joins one, or stays a mere touch."""
     opened = Opened()
     categorised = {r for e in verdicts if isinstance(e.data, InquiryCategorised) for r in e.refs}
-    moments: list[tuple[datetime, int, UUID, Contact | Event]] = [(c.at, 0, c.id, c) for c in contacts]
-    moments += [(e.time, 1, e.id, e) for e in verdicts]
+    asked = {c.callback_id: c.at for c in contacts if c.call is None and c.callback_id}
+    moments: list[tuple[datetime, int, UUID, Contact | Event]] = [
+        # a request stands before its call: of one moment when one message tells both, later when two clocks do
+        (c.at, 0, c.id, c)
+        if c.call is None
+        else (max(c.at, asked.get(c.callback_id or "", c.at)), 1, c.id, c)
+        for c in contacts
+    ]
+    moments += [(e.time, 2, e.id, e) for e in verdicts]
     for at, _, _, what in sorted(moments, key=lambda m: m[:3]):
         if isinstance(what, Event):
             about = opened.meant(what)
@@ -195,8 +202,8 @@ def _outgoing(opened: Opened, contact: Contact, categorised: set[str], directory
     if answers is not None:
         call.is_callback = asked is not None
         opened.join(answers, contact)
-        answers.first_touch_at = answers.first_touch_at or contact.at
-        answers.processed_at = answers.processed_at or contact.at
+        answers.first_touch_at = answers.first_touch_at or max(contact.at, answers.opened_at)
+        answers.processed_at = answers.processed_at or max(contact.at, answers.opened_at)
         for inquiry in (answers, *candidates) if call.talked else ():
             # we talked with the client: everything that waited for it is answered, not only the latest
             inquiry.reached_at = inquiry.reached_at or contact.answered_at

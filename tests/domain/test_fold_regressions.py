@@ -8,6 +8,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from domain.facts.calls import CallAnswered, CallEnded, CallStarted
 from domain.facts.inquiries import (
     ContactMarked,
@@ -30,7 +32,7 @@ from domain.facts.sales import (
     SaleRefunded,
     WorkOrderOpened,
 )
-from domain.facts.sites import ChatStarted
+from domain.facts.sites import CallbackRequested, ChatFinished, ChatMessage, ChatStarted
 from tests.domain.story import PHONE, Story, at
 
 LINES = (SaleLine(price=Decimal(100)),)
@@ -304,3 +306,88 @@ def test_an_end_that_gives_the_answers_moment_was_answered() -> None:
     )  # fmt: skip
     story.say(end, at(seconds=65), source="/sipuni/main", native=("1",))
     assert [(c.outcome, c.talk_s) for c in story.fold().calls] == [("answered", 60)]
+
+
+@pytest.mark.parametrize("chat", range(8))
+def test_a_callback_of_one_message_with_its_request_answers_it(chat: int) -> None:
+    """D-4.6: Jivo tells the request and our call in one message, at one moment; ids must not decide which was first."""
+    story = Story()
+    key = f"{chat}-callback"
+    base: dict[str, Any] = {"call_id": key, "direction": "out", "client_phone": PHONE, "callback_id": key}
+    story.say(CallbackRequested(callback_id=key, phone=PHONE), at(), source="/jivo/chat", native=(key,))
+    story.say(CallStarted(**base), at(), source="/jivo/chat", native=(key,))
+    end = CallEnded(**base, started_at=at(), ended_at=at(seconds=40), cause="failed")
+    story.say(end, at(seconds=40), source="/jivo/chat", native=(key,))
+    told = story.fold()
+    assert [(i.kind, i.direction, i.calls) for i in told.inquiries] == [("site", "in", 1)]
+    assert [c.report_direction for c in told.calls] == ["callback"]
+
+
+def test_a_callback_that_the_telephony_saw_before_its_request_answers_it() -> None:
+    """D-4.6: Jivo gives no times, so its request is as late as its message; the PBX tells the true second."""
+    story = Story()
+    told_by_jivo: dict[str, Any] = {
+        "call_id": "7", "direction": "out", "client_phone": PHONE, "callback_id": "7"
+    }  # fmt: skip
+    story.say(
+        CallbackRequested(callback_id="7", phone=PHONE), at(seconds=2), source="/jivo/chat", native=("7",)
+    )
+    story.say(CallStarted(**told_by_jivo), at(seconds=2), source="/jivo/chat", native=("7",))
+    story.call("1", at(), direction="out", wait=30, talk=90)
+    story.say(InquiryCategorised(call_id="1", category="repair"), at(minutes=5))
+    told = story.fold()
+    assert [(i.kind, i.direction, i.category_id, i.calls) for i in told.inquiries] == [
+        ("site", "in", "repair", 1)
+    ]
+    (inquiry,) = told.inquiries
+    assert inquiry.first_touch_at == inquiry.opened_at == at(seconds=2)
+    assert [c.report_direction for c in told.calls if c.same_as is None] == ["callback"]
+
+
+def log(*said: tuple[float, str]) -> tuple[ChatMessage, ...]:
+    """Messages of a dialogue: (hours, by)."""
+    return tuple(ChatMessage.model_validate({"at": at(hours=h), "by": by}) for h, by in said)
+
+
+def finished(story: Story, chat: str, *said: tuple[float, str], nth: str = "1") -> None:
+    """Jivo's whole log of a dialogue."""
+    done = ChatFinished(chat_id=chat, phone=PHONE, messages=log(*said), agents=("oleg",))
+    story.say(done, at(hours=max(h for h, _ in said)), source="/jivo/chat", native=(chat, nth))
+
+
+def test_a_day_of_silence_inside_one_log_parts_two_inquiries() -> None:
+    """R0.18: a dialogue that was closed days later tells of both approaches in one log."""
+    story = Story()
+    finished(
+        story,
+        "9",
+        (0, "visitor"),
+        (1, "agent"),
+        (25, "visitor"),
+        (49.5, "visitor"),
+        (50, "agent"),
+        (99, "agent"),
+    )
+    story.say(InquiryCategorised(chat_id="9", category="repair"), at(hours=51))
+    first, second = story.fold().inquiries
+    assert [first.opened_at, second.opened_at] == [at(), at(hours=49.5)]
+    assert [first.category_id, second.category_id] == [None, "repair"]
+    assert [first.reached_at, second.reached_at] == [at(hours=1), at(hours=50)]
+    assert first.inquiry_id != second.inquiry_id
+
+
+def test_two_silences_inside_one_log_part_three_inquiries() -> None:
+    story = Story()
+    finished(story, "9", (0, "visitor"), (30, "visitor"), (60, "visitor"))
+    told = story.fold().inquiries
+    assert [i.opened_at for i in told] == [at(), at(hours=30), at(hours=60)]
+    assert len({i.inquiry_id for i in told}) == 3
+
+
+def test_a_dialogue_finished_twice_keeps_its_first_reply() -> None:
+    """R2.x first touch: the second log of the same dialogue does not take back the reply of the first."""
+    story = Story()
+    finished(story, "9", (0, "visitor"), (0.1, "agent"))
+    finished(story, "9", (2, "visitor"), (2.1, "agent"), nth="2")
+    (inquiry,) = story.fold().inquiries
+    assert (inquiry.first_touch_at, inquiry.reached_at) == (at(hours=0.1), at(hours=0.1))

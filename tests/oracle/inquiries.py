@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from itertools import pairwise
 from uuid import UUID
 
 from domain.directory import Directory
@@ -100,18 +101,26 @@ class Unfolding:
             if call.second is None and call.direction != "internal":
                 ident = str(inquiry_id(call.facts[0].source, "call", call.call_id))
                 what = self.incoming if call.direction == "in" else self.outgoing
-                steps.append((call.started_at, 0, ident, partial(what, call)))
+                steps.append((max([call.started_at, *self.asked_at(call)]), 1, ident, partial(what, call)))
         for one in (*chats(self.facts, self.directory), *self.requests()):
             steps.append((one.opened_at, 0, str(one.ident), partial(self.found.append, one)))
         for fact in self.facts:
             if isinstance(fact.data, InquiryCategorised | InquiryResultSet | RefusalRecorded):
-                steps.append((fact.time, 1, str(fact.id), partial(self.verdict, fact)))
+                steps.append((fact.time, 2, str(fact.id), partial(self.verdict, fact)))
         for *_, step in sorted(steps, key=lambda s: s[:3]):
             step()
         for inquiry in self.found:
             if inquiry.kind == "missed" and inquiry.missed_fate is None:
                 inquiry.missed_fate = "open"
         return sorted(self.found, key=lambda i: (i.opened_at, i.ident))
+
+    def asked_at(self, call: Call) -> list[datetime]:
+        """When the call was asked for by a widget: a call answers its request though two clocks say otherwise."""
+        return [
+            f.time
+            for f in self.facts
+            if isinstance(f.data, CallbackRequested) and f.data.callback_id == call.callback_id
+        ]
 
     def requests(self) -> list[Inquiry]:
         """Forms, widgets' requests and walk-ins that nobody awaited."""
@@ -295,22 +304,44 @@ def chats(facts: Sequence[Event], directory: Directory) -> list[Inquiry]:
     for (source, chat_id), told in dialogues.items():
         parts: list[list[Event]] = []
         until: datetime | None = None
-        for fact in sorted(told, key=lambda f: (min(_moments(f)), f.time, f.id)):
-            silence = directory.rules_at(fact.time).days("chat_silence_hours")
+        silence = directory.rules_at(told[0].time).days("chat_silence_hours")
+        pieces = [p for f in told for p in _pieces(f, silence)]
+        for fact in sorted(pieces, key=lambda f: (min(_moments(f)), f.time, f.id)):
             if until is None or min(_moments(fact)) - until > silence:
                 parts.append([])
             parts[-1].append(fact)
             until = max([*_moments(fact), *([until] if until else [])])
-        for part in parts:
+        for nth, part in enumerate(parts):
             part.sort(key=lambda f: (f.time, f.id))
-            ident = inquiry_id(source, "chat", chat_id) if part[0] in parts[0] else part[0].id
             opened = min(m for f in part for m in _moments(f))
+            before = {f.id for p in parts[:nth] for f in p}
+            new = [f.id for f in part if f.id not in before]
+            ident = inquiry_id(source, "chat", chat_id if nth == 0 else f"{chat_id}@{opened.isoformat()}")
+            ident = new[0] if nth and new else ident
             one = Inquiry(
                 ident, "chat", "in", opened, part[0].source_name, {f"chat:{chat_id}", f"inquiry:{ident}"}
             )
             one.facts = part
             found.append(one)
     return found
+
+
+def _pieces(fact: Event, silence: timedelta) -> list[Event]:
+    """A log cut at its long silences, each piece as a fact of its own; a piece begins an approach of the client."""
+    data = fact.data
+    if not isinstance(data, ChatFinished):
+        return [fact]
+    said = sorted((m for m in data.messages if m.at), key=lambda m: str(m.at))
+    cuts = [n for n in range(1, len(said)) if (b := said[n].at) and (a := said[n - 1].at) and b - a > silence]
+    bounds = [0, *cuts, len(said)]
+    for n in reversed(range(1, len(bounds) - 1)):
+        if all(m.by == "agent" for m in said[bounds[n] : bounds[n + 1]]):
+            del bounds[n]
+    pieces = [said[a:b] for a, b in pairwise(bounds)]
+    if len(pieces) < 2:
+        return [fact]
+    pieces[-1] += [m for m in data.messages if not m.at]
+    return [replace(fact, data=data.model_copy(update={"messages": tuple(p)})) for p in pieces]
 
 
 def _moments(fact: Event) -> list[datetime]:
