@@ -20,8 +20,9 @@ from domain.facts.inquiries import ContactMarked, IdentityLinked, IdentityUnlink
 from domain.fold import fold_group
 from domain.rows import TABLES, CallRow, ClientRow, InquiryRow, LeadRow, Rows, SaleLineRow, SaleRow
 from tests.oracle.company import MIDNIGHT
-from tests.oracle.histories import History, Teller, by_seed, histories
+from tests.oracle.histories import by_seed, histories
 from tests.oracle.oracle import tell
+from tests.oracle.teller import History, Teller
 
 QUICK = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 Check = Callable[[History, random.Random], None]
