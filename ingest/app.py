@@ -334,6 +334,12 @@ class FrontDoor:
             m.LOG_UP: float(self.store.log_up),
             m.IN_FLIGHT: self._in_flight,
         }
+        log = self.deps.log.counters
+        values |= {
+            m.LOG_BATCHES: log.get("batches", log.get("commits", 0)),
+            m.LOG_UNKNOWN: log.get("append_unknown", 0),
+            m.REPLACEMENTS: log.get("replacements", 0),
+        }
         if (spool := self.deps.spool) is not None:
             values |= {
                 m.SPOOL_RECORDS: spool.depth,

@@ -42,6 +42,17 @@ LAST = Meaning(
     ("source",),
 )
 LOG_UP = Meaning("leadfold_ingest_log_up", "gauge", "1 while the log takes appends.")
+LOG_BATCHES = Meaning("leadfold_ingest_log_commits_total", "counter", "Group commits confirmed by the log.")
+LOG_UNKNOWN = Meaning(
+    "leadfold_ingest_log_unknown_total",
+    "counter",
+    "Appends that may be stored or not: sent again by the same ids.",
+)
+REPLACEMENTS = Meaning(
+    "leadfold_ingest_producer_replacements_total",
+    "counter",
+    "Kafka producers given up because they hung or failed.",
+)
 SPOOL_RECORDS = Meaning("leadfold_ingest_spool_records", "gauge", "Records that wait in the spool.")
 SPOOL_BYTES = Meaning("leadfold_ingest_spool_bytes", "gauge", "Bytes that wait in the spool.")
 SPOOL_ROOM = Meaning("leadfold_ingest_spool_room_bytes", "gauge", "Bytes that the spool may still take.")
@@ -66,6 +77,9 @@ METRICS: Final = (
     IN_FLIGHT,
     LAST,
     LOG_UP,
+    LOG_BATCHES,
+    LOG_UNKNOWN,
+    REPLACEMENTS,
     SPOOL_RECORDS,
     SPOOL_BYTES,
     SPOOL_ROOM,
