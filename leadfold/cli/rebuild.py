@@ -133,7 +133,9 @@ class _Wanted:
         if (self.back or self.switch is not None) and (self.compare or self.no_switch):
             return "--back and --switch make no new tables: without --compare and --no-switch"
         if (self.no_switch or self.compare) and self.drop_old:
-            return "--drop-old would delete at once what --compare and --no-switch leave beside the live tables"
+            return (
+                "--drop-old would delete at once what --compare and --no-switch leave beside the live tables"
+            )
         return ""
 
 

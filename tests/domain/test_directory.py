@@ -63,7 +63,9 @@ def test_extension_own_cabinet_before_everywhere_and_shared() -> None:
 def test_agent_of_a_chat_by_login_where_no_extension_is_meant() -> None:
     book = directory(
         EmployeeChanged(employee_id="a", name="А", logins=("5", "9001"), extensions=(Extension(ext="201"),)),
-        EmployeeChanged(employee_id="b", name="Б", extensions=(Extension(ext="5", valid_to=date(2026, 1, 1)),)),
+        EmployeeChanged(
+            employee_id="b", name="Б", extensions=(Extension(ext="5", valid_to=date(2026, 1, 1)),)
+        ),
     )
     assert book.employee_by_ext("9001", at(), source="chat", cabinet=None) == "a"
     assert book.employee_by_ext("5", at(), source="main", cabinet=None) == "ext:5"
