@@ -25,6 +25,17 @@ def name_id(name: str) -> UUID:
     return made
 
 
+def read_id(text: str) -> UUID:
+    """``UUID(text)``, at once for the usual spelling. Raises ValueError."""
+    plain = text.replace("-", "")
+    if len(text) != 36 or len(plain) != 32 or not plain.isalnum():
+        return UUID(text)
+    made = _new(UUID)
+    _set(made, "int", int.from_bytes(bytes.fromhex(plain), "big"))
+    _set(made, "is_safe", _UNKNOWN)
+    return made
+
+
 def _make(kind: str, *parts: str) -> UUID:
     return name_id("\x1f".join((kind, *parts)))
 

@@ -69,11 +69,13 @@ def value_of(a_ref: str) -> str:
     return bare(a_ref).partition(":")[2] if strength(a_ref) is Strength.ENTITY else rest
 
 
+@lru_cache(maxsize=65_536)
 def strength(a_ref: str) -> Strength:
     """The strength of a ref; an unknown kind counts as weak, so a newer producer never merges clients here."""
     return _STRENGTH.get(kind_of(a_ref), Strength.WEAK)
 
 
+@lru_cache(maxsize=65_536)
 def bare(a_ref: str) -> str:
     """An entity ref without its scope; other refs as they are. The node by which facts are grouped."""
     if strength(a_ref) is not Strength.ENTITY:

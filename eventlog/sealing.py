@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
-from uuid import UUID
 
 import orjson
 from pydantic import ValidationError
 
 from domain.event import Event, Evidence, EvidencePointer
 from domain.facts.registry import UnknownFact, read_fact
+from domain.identity import read_id
 from eventlog.contract import Record
 
 CONTENT_TYPE: Final = b"application/json"
@@ -75,8 +75,11 @@ def seal(event: Event) -> Record:
     return Record(key, orjson.dumps(value), tuple(headers))
 
 
-def unseal(record: Record, *, with_evidence: bool = True) -> Event | Undecodable:
-    """Turn a stored record back into an event, lifted to today's version; Undecodable when it can't be read."""
+def unseal(record: Record, *, with_evidence: bool = True, pointed: bool = False) -> Event | Undecodable:
+    """Turn a stored record back into an event, lifted to today's version; Undecodable when it can't be read.
+
+    With ``pointed`` an event that carries its evidence only points to it, which is to itself.
+    """
     headers = dict(record.headers)
     ident = headers.get("ce_id", b"").decode("utf-8", "replace") or None
     try:
@@ -84,7 +87,7 @@ def unseal(record: Record, *, with_evidence: bool = True) -> Event | Undecodable
         value = orjson.loads(record.value)
         evidence = value.get("evidence") if with_evidence else None
         return Event(
-            id=UUID(ident or ""),
+            id=read_id(ident or ""),
             type=type_,
             version=int(version[1:]),
             source=headers["ce_source"].decode(),
@@ -95,7 +98,7 @@ def unseal(record: Record, *, with_evidence: bool = True) -> Event | Undecodable
             partitionkey=headers.get("ce_partitionkey", record.key).decode(),
             data=read_fact(type_, int(version[1:]), value["fact"]),
             refs=tuple(str(r) for r in value["refs"]),
-            evidence=_evidence_in(evidence) if evidence else None,
+            evidence=_evidence_in(evidence, ident if pointed else None) if evidence else None,
             time_basis="received" if headers.get("ce_timebasis") == b"received" else "source",
         )
     except ValidationError as error:
@@ -121,7 +124,8 @@ def _stamp(moment: datetime) -> bytes:
 
 
 def _moment(raw: bytes) -> datetime:
-    return datetime.fromisoformat(raw.decode()).astimezone(UTC)
+    moment = datetime.fromisoformat(raw.decode())
+    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
 
 
 def _evidence_out(evidence: Evidence) -> dict[str, Any]:
@@ -140,12 +144,13 @@ def _evidence_out(evidence: Evidence) -> dict[str, Any]:
     return out
 
 
-def _evidence_in(value: dict[str, Any]) -> Evidence | EvidencePointer:
-    if "event_id" in value:
-        return EvidencePointer(UUID(value["delivery_id"]), UUID(value["event_id"]))
+def _evidence_in(value: dict[str, Any], carrier: str | None) -> Evidence | EvidencePointer:
+    pointed = value.get("event_id", carrier)
+    if pointed is not None:
+        return EvidencePointer(read_id(value["delivery_id"]), read_id(pointed))
     raw = base64.b64decode(value["body_base64"]) if "body_base64" in value else value["body"].encode()
     return Evidence(
-        delivery_id=UUID(value["delivery_id"]),
+        delivery_id=read_id(value["delivery_id"]),
         method=value["method"],
         path=value["path"],
         query=value["query"],

@@ -38,7 +38,7 @@ class Arrival:
     @classmethod
     def of(cls, event: Event, place: Place) -> Arrival:
         """Serialise the data once: the bytes are stored, and they decide between versions."""
-        data = event.data.model_dump_json(exclude_none=True).encode()
+        data = event.data.__pydantic_serializer__.to_json(event.data, exclude_none=True)
         return cls(event, place, data if b"\\u0000" not in data else _without_nul(data))
 
     @property

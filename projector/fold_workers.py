@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -99,6 +100,8 @@ class _Process:
 
 def _begin(settings: ProjectorSettings) -> None:
     global _process  # noqa: PLW0603 - one per process, made by the pool's initializer
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)  # histories are many objects without cycles
     _process = _Process(settings)
 
 

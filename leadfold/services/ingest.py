@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -40,10 +39,6 @@ async def ingest(config: Config) -> None:
     """
     # The thread that writes the embedded log gets its turn sooner beside a busy loop.
     sys.setswitchinterval(0.0005)
-    # What was made so far stays; and deliveries make hardly any cycles: looking for them took an eighth of the time.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
     stop = stop_on_signals()
     settings = config.settings
     private_folder(spool_path(settings).parent)

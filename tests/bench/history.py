@@ -25,7 +25,8 @@ from tests.bench.deliveries import call_query, form_body
 
 FACTS_A_CLIENT = 12
 _START = datetime(2026, 1, 5, 6, tzinfo=UTC)
-_DAYS = 180
+#: So many clients come a day, however many there are: facts of one client lie as far apart as they would.
+_A_DAY = 500
 _PBX, _CRM, _ERP, _SITE = "/sipuni/main", "/native/crm", "/native/erp", "/tilda/site"
 
 Said_at = tuple[float, int, str, Fact, tuple[str, ...]]
@@ -37,7 +38,7 @@ def events(clients: int, *, seed: int = 1) -> Iterator[Event]:
     chance = random.Random(seed)
     said: list[Said_at] = []
     for number in range(clients):
-        said += _client(number, chance.uniform(0, _DAYS * 24 * 60), merges=chance.random() < 0.05)
+        said += _client(number, chance.uniform(0, clients / _A_DAY * 24 * 60), merges=chance.random() < 0.05)
     said.sort(key=lambda one: one[0])
     for minutes, number, source, fact, native in said:
         at = _START + timedelta(minutes=minutes)

@@ -21,6 +21,7 @@ from psycopg import AsyncConnection
 from eventlog.contract import Record, StoredRecord
 from eventlog.embedded import EmbeddedLog
 from leadfold import logs
+from leadfold.services.base import collect_seldom
 from projector.database import connect
 from projector.run import Projector
 from projector.settings import Limits, ProjectorSettings
@@ -134,5 +135,6 @@ async def main(kind: str, file: str, url: str) -> dict[str, float]:
 
 if __name__ == "__main__":
     logs.quiet()
+    collect_seldom()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         print(json.dumps(runner.run(main(*sys.argv[1:4]))))

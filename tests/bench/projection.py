@@ -15,6 +15,7 @@ import psycopg
 from domain.event import Event
 from eventlog.embedded import EmbeddedLog
 from eventlog.sealing import seal
+from leadfold.services.base import collect_seldom
 from projector.builds import rebuild
 from projector.settings import ProjectorSettings
 from tests.bench import peers
@@ -145,6 +146,7 @@ async def _as_lines(file: Path, facts: Path) -> None:
 
 async def _rebuild(file: Path, url: str) -> float:
     settings = ProjectorSettings(database_url=url)
+    collect_seldom()
     async with EmbeddedLog(file, create=False) as log:
         began = time.perf_counter()
         await rebuild(log, settings, workers=2)
