@@ -24,7 +24,7 @@ from tests.oracle.histories import by_seed, histories
 from tests.oracle.oracle import tell
 from tests.oracle.teller import History, Teller
 
-QUICK = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 Check = Callable[[History, random.Random], None]
 R = TypeVar("R")
 

@@ -36,6 +36,8 @@ def company_told(chance: Callable[[int], bool]) -> list[company.DirectoryFact]:
             ),
             company.NumberAssigned(number=LINES[1], office="ural", channel="yandex"),
         ]
+        if chance(2):
+            facts.append(company.NumberAssigned(number=LINES[0], office="centre"))
     if chance(3):
         body: dict[str, Any] = {
             "target_categories": ["parts"],

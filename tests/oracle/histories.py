@@ -18,6 +18,28 @@ from domain.facts.base import Fact
 from tests.oracle.company import DAY, MIDNIGHT, company_told
 from tests.oracle.teller import CHAT, CRM, HOUR, MINUTE, PBX, PHONES, SECOND, History, Teller
 
+THEMES = (
+    ("target", "book", "move", "cancel", "no_show", "come", "walk"),
+    ("target", "call", "order", "hand", "pay", "refuse", "card"),
+    ("missed", "missed", "out", "call", "target", "chat", "refuse"),
+    (
+        "target",
+        "call",
+        "missed",
+        "out",
+        "book",
+        "come",
+        "walk",
+        "order",
+        "hand",
+        "pay",
+        "refuse",
+        "chat",
+        "card",
+    ),
+)
+"""What a chain is about: a booking, a car in repair, calls back, everything."""
+
 
 def chain(teller: Teller) -> None:
     """One person's steps, each exactly a rule's width after the one before (or a second beside it)."""
@@ -27,9 +49,10 @@ def chain(teller: Teller) -> None:
         teller.key("B"),
         MIDNIGHT + teller.one((0, 1, 4)) * DAY - teller.one((HOUR, SECOND, 0 * SECOND)),
     )
+    theme = teller.one(THEMES)
+    order = f"o{teller.shift}{teller.n}"
     for _ in range(teller.one((3, 4, 6))):
-        step = teller.one(("target", "target", "call", "missed", "out", "book", "move", "cancel", "no_show", "come",
-                         "walk", "order", "hand", "pay", "refuse", "chat", "card"))  # fmt: skip
+        step = teller.one(theme)
         name = f"c{teller.shift}{teller.n}"
         if step in ("target", "call", "missed", "out"):
             how = "missed" if step == "missed" else "talk"
@@ -41,7 +64,7 @@ def chain(teller: Teller) -> None:
                     at + SECOND,
                 )
         else:
-            _say_step(teller, step, name, key, slot, about, at)
+            _say_step(teller, step, name, (key, order), slot, about, at)
         at += teller.one((0 * SECOND, MINUTE, 10 * MINUTE, DAY, DAY, 72 * HOUR, 7 * DAY, 30 * DAY))
         at += teller.one((0, 0, 0, 1, -1)) * SECOND
         if teller.chance(8):
@@ -50,10 +73,16 @@ def chain(teller: Teller) -> None:
 
 
 def _say_step(
-    teller: Teller, step: str, name: str, key: str, slot: datetime, about: dict[str, Any], at: datetime
+    teller: Teller,
+    step: str,
+    name: str,
+    keys: tuple[str, str],
+    slot: datetime,
+    about: dict[str, Any],
+    at: datetime,
 ) -> None:
     """One step of a chain that is no call."""
-    order = f"o{teller.shift}{len(teller.calls)}"
+    key, order = keys
     chat = f"{teller.shift}{about['phone']}"
     facts: dict[str, Fact] = {
         "book": sales.BookingMade(**about, booking_id=key, slot=slot),
