@@ -142,7 +142,7 @@ def read(fields: Iterable[tuple[str, Any]], source: SourceConfig) -> Filled:
     rest: list[tuple[str, Any]] = []
     secrets = source.secrets()
     for name, value in fields:
-        said = joined(value)
+        said = text(value, TEXT) if type(value) is str else joined(value)
         if said is None or is_secret_name(name) or said in secrets or said == STARS:
             continue
         role = role_of(name)

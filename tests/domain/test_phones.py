@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain import phones
 from domain.phones import Phone, normalise
 
 
@@ -137,3 +138,15 @@ def test_no_text_breaks_it(raw: str, region: str, area_code: str | None) -> None
 def test_what_it_gives_it_takes_again(raw: str) -> None:
     found = normalise(raw).e164
     assert found is None or normalise(found).e164 == found
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["+", "7", "8", "9", "3", "0", "12", "903", "123", "45", " ", "-", "(", ")", "4951234567"]
+        )
+    ).map("".join),
+    st.sampled_from(["RU", "KZ", "UZ"]),
+)
+def test_the_usual_spelling_is_read_as_any_other(text: str, region: str) -> None:
+    assert normalise(text, region) == phones._read(text, region, None)
