@@ -40,6 +40,9 @@ def main() -> None:
             metavar="N",
             help=f"default {field.default}",
         )
+    parser.add_argument(
+        "--result", type=Path, default=RESULT, metavar="FILE", help="default build/bench.json"
+    )
     given = parser.parse_args()
     logs.quiet()
     options = Options.full() if given.full else Options()
@@ -59,7 +62,7 @@ def main() -> None:
         console.print(f"{name} …")
         found = ROWS[name](options)
         rows += found
-        write(found, RESULT)
+        write(found, given.result)
         console.print(f"{name}: {time.monotonic() - began:.0f} s")
     show(rows)
 
