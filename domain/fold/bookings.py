@@ -71,6 +71,7 @@ class Visit:
     office: str | None = None
     inquiry: Inquiry | None = None
     booking: Booking | None = None
+    told_as: dict[str, str] = field(default_factory=dict)  # source → its own id of the visit
     events: list[UUID] = field(default_factory=list)
 
 
@@ -176,27 +177,49 @@ def _orders(visits: list[Visit], facts: list[Event], directory: Directory) -> No
 
 
 def _arrived(visits: list[Visit], event: Event, fact: ClientArrived, directory: Directory) -> None:
-    """An arrival told twice (same visit, order or booking) is one visit, at its first moment."""
-    for visit in visits:
-        same = (fact.order_id and visit.order == fact.order_id) or (
-            fact.booking_id and visit.booking_key == fact.booking_id
-        )
-        if same:
-            visit.events.append(event.id)
-            visit.refs += event.refs
-            visit.order = visit.order or fact.order_id
-            return
+    """An arrival told twice is one visit, at its first moment.
+
+    That is the same visit, order or booking; or the same day, unless these say that they are two.
+    """
     ident = row_id("visit", event.source, fact.visit_id) if fact.visit_id else row_id("visit", str(event.id))
-    known = next((v for v in visits if v.id == ident), None)
+    known = next(
+        (
+            v
+            for v in visits
+            if (fact.order_id and v.order == fact.order_id)
+            or (fact.booking_id and v.booking_key == fact.booking_id)
+        ),
+        None,
+    ) or next((v for v in visits if v.id == ident), None)
+    if known is None:
+        known = next(
+            (v for v in visits if _same_day(v, event.time, directory) and not _another(v, event, fact)), None
+        )
     if known is not None:
         known.events.append(event.id)
+        known.refs += event.refs
+        known.order = known.order or fact.order_id
+        known.booking_key = known.booking_key or fact.booking_id
+        if fact.visit_id:
+            known.told_as.setdefault(event.source, fact.visit_id)
         return
     visits.append(
         Visit(
             ident, event.time, list(event.refs), fact.order_id, fact.booking_id, by=fact.by,
             office=directory.entry_id("office", fact.office), events=[event.id],
+            told_as={event.source: fact.visit_id} if fact.visit_id else {},
         )
     )  # fmt: skip
+
+
+def _another(visit: Visit, event: Event, fact: ClientArrived) -> bool:
+    """The sender's ids say that this arrival is not that visit."""
+    pairs = (
+        (visit.told_as.get(event.source), fact.visit_id),
+        (visit.order, fact.order_id),
+        (visit.booking_key, fact.booking_id),
+    )
+    return any(a is not None and b is not None and a != b for a, b in pairs)
 
 
 def _awaits(booking: Booking, at: datetime, directory: Directory) -> bool:

@@ -269,6 +269,7 @@ def pair(calls: list[Call], directory: Directory) -> None:
             if apart > limit:
                 break
             strangers = a.client_phone and b.client_phone and a.client_phone != b.client_phone
+            strangers = strangers or _one_after_the_other(a, b)
             if a.source_path != b.source_path and a.direction == b.direction and not strangers:
                 near.append((apart, a.id, b.id, a, b))
     taken: set[UUID] = set()
@@ -289,6 +290,17 @@ def pair(calls: list[Call], directory: Directory) -> None:
             main.answered_at = (main.answered_at or other.answered_at) if answered else None
             main.answered_by = (main.answered_by or other.answered_by) if answered else None
             main.ext = main.ext or other.ext
+
+
+def _one_after_the_other(a: Call, b: Call) -> bool:
+    """The client tried again elsewhere: one call was over before the other began, and they are not alike.
+
+    Not alike: another number was called, or only one of them was talked in. Only clocks of the systems' own are
+    believed; a message may come late.
+    """
+    over = a.started_at < b.started_at and a.ended_at is not None and a.ended_at <= b.started_at
+    elsewhere = a.line is not None and b.line is not None and a.line != b.line
+    return over and a.own_clock and b.own_clock and (elsewhere or a.talked != b.talked)
 
 
 def track(calls: list[Call], events: Iterable[Event], directory: Directory) -> None:

@@ -46,6 +46,7 @@ class Sale:
     by: str | None = None
     refs: list[str] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
+    sold: tuple[SaleLine, ...] = ()
     refunded: Decimal = ZERO
     refunded_at: datetime | None = None
     inquiry: Inquiry | None = None
@@ -87,16 +88,19 @@ def assemble_sales(events: Iterable[Event]) -> list[Sale]:
                 _line(fact.receipt_id, "sale", n, one, event, 1) for n, one in enumerate(fact.lines)
             ]
             _common(sale, event, fact)
-    for event in facts:
-        fact = event.data
-        if isinstance(fact, SaleRefunded):
-            sale = sales.setdefault(fact.receipt_id, Sale(fact.receipt_id))
-            sale.at = sale.at or event.time
+            sale.sold = fact.lines
+    refunds = [(e, e.data) for e in facts if isinstance(e.data, SaleRefunded)]
+    last: dict[tuple[str, str | None], UUID] = {(f.receipt_id, f.refund_id): e.id for e, f in refunds}
+    for event, fact in refunds:
+        sale = sales.setdefault(fact.receipt_id, Sale(fact.receipt_id))
+        sale.at = sale.at or event.time
+        superseded = fact.refund_id and last[fact.receipt_id, fact.refund_id] != event.id  # G10
+        if not superseded:
             before = sale.sales
             sale.lines += _refund(fact, sale, event)
             sale.refunded += before - sale.sales
             sale.refunded_at = event.time
-            _common(sale, event, fact)
+        _common(sale, event, fact)
     return sorted(sales.values(), key=lambda s: (s.at is None, s.at, s.key))
 
 
@@ -126,7 +130,10 @@ def _refund(fact: SaleRefunded, sale: Sale, event: Event) -> list[Line]:
     """Returned lines; or a returned sum (all of it lost margin); or, with neither, the whole rest."""
     part = fact.refund_id or "refund"
     if fact.lines:
-        return [_line(fact.receipt_id, part, n, one, event, -1) for n, one in enumerate(fact.lines)]
+        return [
+            _line(fact.receipt_id, part, n, _as_sold(one, sale.sold), event, -1)
+            for n, one in enumerate(fact.lines)
+        ]
     ident = row_id("sale_line", fact.receipt_id, part, str(event.id), "whole")
     if fact.amount is not None:
         return [
@@ -134,6 +141,15 @@ def _refund(fact: SaleRefunded, sale: Sale, event: Event) -> list[Line]:
         ]
     rest, margin = sale.sales, sale.margin
     return [Line(ident, event.time, "refund", None, Decimal(-1), -rest, margin - rest, -margin, event.id)]
+
+
+def _as_sold(one: SaleLine, sold: Sequence[SaleLine]) -> SaleLine:
+    """A returned line that does not tell its cost takes with it the cost at which the receipt sold it."""
+    if one.cost is not None:
+        return one
+    alike = [s for s in sold if s.kind == one.kind and (one.name is None or s.name == one.name)]
+    costs = {s.cost for s in [s for s in alike if s.price == one.price] or alike}
+    return one.model_copy(update={"cost": costs.pop()}) if len(costs) == 1 else one
 
 
 def link_sales(

@@ -391,3 +391,83 @@ def test_a_dialogue_finished_twice_keeps_its_first_reply() -> None:
     finished(story, "9", (2, "visitor"), (2.1, "agent"), nth="2")
     (inquiry,) = story.fold().inquiries
     assert (inquiry.first_touch_at, inquiry.reached_at) == (at(hours=0.1), at(hours=0.1))
+
+
+def test_a_client_who_tries_our_other_number_at_once_called_twice() -> None:
+    """L9, INDEX-telephony, rule 7: two offices, two accounts; the first call was over before the second began."""
+    story = Story()
+    story.call("1", at(), talk=None, wait=25)
+    story.call("2", at(seconds=60), source="/sipuni/other", line="+74990000022")
+    told = story.fold()
+    assert [(i.kind, i.missed_fate) for i in told.inquiries] == [("missed", "self"), ("phone", None)]
+    assert [c.same_as for c in told.calls] == [None, None]
+
+
+def test_two_talks_with_two_offices_are_two_calls() -> None:
+    """The same, both answered: only the numbers differ."""
+    story = Story()
+    story.call("1", at(), talk=30, wait=5)
+    story.call("2", at(seconds=60), talk=30, wait=5, source="/sipuni/other", line="+74990000022")
+    assert [i.talk_s for i in story.fold().inquiries] == [30, 30]
+
+
+def test_an_arrival_told_twice_on_a_day_is_one() -> None:
+    """R0.21, D-0.5: the second word must not give the arrival to an older inquiry as well."""
+    story = Story()
+    needs(story, "1", at())
+    needs(story, "2", at(days=1))
+    story.say(ClientArrived(phone=PHONE), at(days=2))
+    story.say(ClientArrived(phone=PHONE), at(days=2, minutes=5))
+    assert [i.arrived_at for i in story.fold().inquiries] == [None, at(days=2)]
+
+
+def test_an_arrival_told_with_and_without_its_booking_is_one() -> None:
+    story = Story()
+    needs(story, "1", at())
+    needs(story, "2", at(days=1))
+    story.say(BookingMade(booking_id="b", phone=PHONE, slot=at(days=2)), at(days=1, hours=1))
+    story.say(ClientArrived(phone=PHONE), at(days=2, minutes=-5))
+    story.say(ClientArrived(booking_id="b"), at(days=2))
+    told = story.fold()
+    assert [i.arrived_at for i in told.inquiries] == [None, at(days=2, minutes=-5)]
+    assert [b.arrived_at for b in told.bookings] == [at(days=2, minutes=-5)]
+
+
+def test_two_visits_of_a_day_by_the_senders_own_ids_are_two() -> None:
+    story = Story()
+    needs(story, "1", at())
+    needs(story, "2", at(days=1))
+    story.say(ClientArrived(phone=PHONE, visit_id="v1"), at(days=2))
+    story.say(ClientArrived(phone=PHONE, visit_id="v2"), at(days=2, minutes=5))
+    assert [i.arrived_at for i in story.fold().inquiries] == [at(days=2, minutes=5), at(days=2)]
+
+
+def test_a_refund_told_twice_is_one() -> None:
+    """G10: the sender's id of the refund, whatever the ids of its messages; the last telling counts."""
+    story = Story()
+    needs(story, "1", at())
+    story.say(SaleRecorded(receipt_id="r", phone=PHONE, lines=LINES), at(days=1))
+    story.say(SaleRefunded(receipt_id="r", refund_id="1", amount=Decimal(50)), at(days=2))
+    story.say(SaleRefunded(receipt_id="r", refund_id="1", amount=Decimal(30)), at(days=3))
+    story.say(SaleRefunded(receipt_id="r", refund_id="2", amount=Decimal(1)), at(days=4))
+    told = story.fold()
+    assert [(i.sales, i.receipts) for i in told.inquiries] == [(Decimal(69), 1)]
+    assert [(s.refunded, s.refunded_at) for s in told.sales] == [(Decimal(31), at(days=4))]
+
+
+def test_a_returned_line_without_its_cost_takes_that_of_the_receipt() -> None:
+    """D-0.8: its cost is known; the margin is complete and does not exceed the sales."""
+    story = Story()
+    needs(story, "1", at())
+    lines = (
+        SaleLine(kind="work", name="Замена", price=Decimal(4000), cost=Decimal(1000)),
+        SaleLine(kind="part", name="Колодки", qty=Decimal(2), price=Decimal(1500), cost=Decimal(900)),
+    )
+    back = (
+        SaleLine(kind="work", name="Замена", price=Decimal(4000)),
+        SaleLine(kind="part", name="Колодки", qty=Decimal(1), price=Decimal(1500)),
+    )
+    story.say(SaleRecorded(receipt_id="r", phone=PHONE, lines=lines), at(days=1))
+    story.say(SaleRefunded(receipt_id="r", lines=back), at(days=2))
+    (inquiry,) = story.fold().inquiries
+    assert (inquiry.sales, inquiry.margin, inquiry.margin_incomplete) == (Decimal(1500), Decimal(600), False)

@@ -184,6 +184,11 @@ def pair(calls: list[Call], directory: Directory) -> None:
             limit = directory.rules_at(min(a.started_at, b.started_at)).days("same_call_seconds")
             if "internal" in (a.direction, b.direction) or (a.phone and b.phone and a.phone != b.phone):
                 continue  # INDEX-telephony, rule 7: the client's phone must be the same
+            early, late = sorted((a, b), key=lambda c: c.started_at)
+            done = early.started_at < late.started_at and early.ended_at and early.ended_at <= late.started_at
+            other_number = a.line and b.line and a.line != b.line
+            if a.own_clock and b.own_clock and done and (other_number or a.talked != b.talked):
+                continue  # he hung up and rang again
             if a.source != b.source and a.direction == b.direction and apart <= limit:
                 near.append((apart, a.row, b.row, a, b))
     near.sort(key=lambda n: n[:3])

@@ -161,17 +161,32 @@ class Linker:
         self.visits.sort(key=lambda v: (v.at, v.row))
 
     def arrived(self, fact: Event, data: ClientArrived) -> None:
-        """One arrival told twice (same visit, order or booking) is one visit."""
+        """One arrival told twice (same visit, order or booking; or the same day, if no id objects) is one visit."""
         row = row_id("visit", fact.source, data.visit_id) if data.visit_id else row_id("visit", str(fact.id))
-        for visit in self.visits:
-            if (data.order_id and visit.order_id == data.order_id) or (
-                data.booking_id and visit.booking_id == data.booking_id
-            ):
-                visit.facts.append(fact)
-                visit.order_id = visit.order_id or data.order_id
-                return
-        if all(v.row != row for v in self.visits):
+        same = [
+            v
+            for v in self.visits
+            if (data.order_id and v.order_id == data.order_id)
+            or (data.booking_id and v.booking_id == data.booking_id)
+        ]
+        same += [v for v in self.visits if v.row == row]
+        same += [v for v in self.visits if self.same_day(v, fact) and not self.objects(v, fact, data)]
+        if not same:
             self.visits.append(Visit(fact.time, row, [fact], data.order_id, data.booking_id))
+            return
+        same[0].facts.append(fact)
+        same[0].order_id = same[0].order_id or data.order_id
+        same[0].booking_id = same[0].booking_id or data.booking_id
+
+    def objects(self, visit: Visit, fact: Event, data: ClientArrived) -> bool:
+        """An id of the arrival differs from the visit's."""
+        told = [f.data for f in visit.facts if f.source == fact.source]
+        named = [d.visit_id for d in told if isinstance(d, ClientArrived) and d.visit_id]
+        return (
+            bool(data.visit_id and named and named[0] != data.visit_id)
+            or bool(data.order_id and visit.order_id and visit.order_id != data.order_id)
+            or bool(data.booking_id and visit.booking_id and visit.booking_id != data.booking_id)
+        )
 
     def same_day(self, visit: Visit, fact: Event) -> bool:
         return self.directory.local_day(visit.at) == self.directory.local_day(fact.time)

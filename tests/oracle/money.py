@@ -50,11 +50,19 @@ def one_receipt(key: str, facts: list[Event]) -> Receipt:
             sales += amount(line)
             margin += gain(line) or Decimal(0)
             incomplete |= gain(line) is None
-    for fact in facts:
+    sold = told[-1].data.lines if told and isinstance(told[-1].data, SaleRecorded) else ()
+    for n, fact in enumerate(facts):
         if not isinstance(fact.data, SaleRefunded):
             continue
+        ident = fact.data.refund_id
+        later = [f.data for f in facts[n + 1 :] if isinstance(f.data, SaleRefunded)]
+        if ident and any(f.refund_id == ident for f in later):
+            continue  # told again: the last telling counts (G10)
         if fact.data.lines:
-            for line in fact.data.lines:
+            for returned in fact.data.lines:
+                line = returned
+                if returned.cost is None:
+                    line = returned.model_copy(update={"cost": cost_when_sold(returned, sold)})
                 sales -= amount(line)
                 margin -= gain(line) or Decimal(0)
                 incomplete |= gain(line) is None
@@ -66,6 +74,14 @@ def one_receipt(key: str, facts: list[Event]) -> Receipt:
     sold_at = told[-1].time if told else None
     ordered = told + [f for f in facts if f not in told]
     return Receipt(key, sold_at, sold_at or facts[0].time, sales, margin, incomplete, facts, ordered)
+
+
+def cost_when_sold(returned: SaleLine, sold: Sequence[SaleLine]) -> Decimal | None:
+    """What the same thing cost on the receipt: by name, of several by price; None when it is not one figure."""
+    same = [s for s in sold if s.kind == returned.kind and returned.name in (None, s.name)]
+    at_price = [s for s in same if s.price == returned.price]
+    costs = {s.cost for s in (at_price or same)}
+    return next(iter(costs)) if len(costs) == 1 else None
 
 
 def amount(line: SaleLine) -> Decimal:

@@ -244,7 +244,7 @@ class Teller:
                 sites.ChatMessage(
                     at=at - m * MINUTE, by=self.one(("visitor", "agent")), agent_id=self.one((None, "oleg"))
                 )
-                for m in self.one(((), (3,), (30, 1)))
+                for m in self.one(((), (3,), (30, 1), (4500, 4490, 1), (6000, 3000, 0)))
             )
             fact = sites.ChatFinished(**base, messages=said, agents=self.one(((), ("oleg",))))
         event = self.say(fact, at, source=CHAT, native=(key, f"{self.n}"))
@@ -363,6 +363,7 @@ class Teller:
                     **self.perhaps(),
                     receipt_id=receipt,
                     amount=self.money() if how == "amount" else None,
+                    refund_id=self.one((None, "1", "2")),
                     lines=(self.line(),) if how == "lines" else (),
                 ),
                 at,
