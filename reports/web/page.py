@@ -66,18 +66,17 @@ def tiles(report: Report, state: State) -> tuple[Tile, ...]:
     for key in TILES:
         column = columns[key]
         value = None if key in report.not_connected else total.get(key)
-        text = cell(value, column.unit, lang, bare=True)
+        text = cell(value, column.unit, lang)
         point = (
             text.rfind("," if lang == "ru" else ".") if column.unit == "money" and value is not None else -1
         )
         whole, rest = (text[:point], text[point:]) if point >= 0 else (text, "")
-        unit = "\u00a0₽" if column.unit == "money" and value is not None else ""
         absent = key in report.not_connected
         made.append(
             Tile(
                 label=column.label[lang],
                 whole=whole,
-                rest=rest + unit,
+                rest=rest,
                 href=state.rows_url(key) if value is not None else None,
                 note=say("none.not_connected", lang) if absent else notes[key],
                 hint=column.definition[lang],

@@ -54,7 +54,8 @@ def guard(*, loopback_only: bool) -> Middleware:
                 {
                     "error": {
                         "field": "host",
-                        "reason": "reports answer this machine only while there is no login",
+                        "reason": "reports answer this machine only while there is no login: open them as 127.0.0.1 "
+                        "or localhost; a proxy with a password must send Host: 127.0.0.1",
                     }
                 },
                 status=403,

@@ -16,8 +16,9 @@ from reports.engine import notice as notice_of
 from reports.engine import run
 from reports.explain import Explanation, explain
 from reports.formats import number
+from reports.model import ReportSpec
 from reports.params import MAX_TEXT, FieldError, ParamError
-from reports.result import Label
+from reports.result import Column, Label
 from reports.web.deps import Conn
 from reports.web.state import Path, State, narrowed
 from reports.web.texts import say
@@ -42,13 +43,17 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The rows behind a figure. ``explanation`` is None for a notice."""
+    """The rows behind a figure. ``explanation`` is None for a notice.
+
+    ``adds``: the column of what each row adds to the figure; None where rows are only counted.
+    """
 
     title: str
     where: str
     sentence: str
     rule: str
     explanation: Explanation | None
+    adds: Column | None
     page: Page
     previous: str | None
     next: str | None
@@ -128,10 +133,19 @@ async def build_rows(conn: Conn, context: Context, state: State, asked: Asked, *
         of=number(page.total, 0, lang),
     )
     return Rows(
-        title=title, where=where, sentence=sentence, rule=rule, explanation=explanation, page=page, span=span,
+        title=title, where=where, sentence=sentence, rule=rule, explanation=explanation,
+        adds=None if asked.notice else _adds(spec, asked.metric), page=page, span=span,
         previous=_at(state, asked, max(0, asked.offset - asked.limit)) if asked.offset else None,
         next=_at(state, asked, asked.offset + asked.limit) if last < page.total else None,
     )  # fmt: skip
+
+
+def _adds(spec: ReportSpec, metric: str) -> Column | None:
+    """The column that the metric sums over the rows: its own, or of a ratio the one above the line."""
+    measure = spec.measure(spec.metric(metric).measure)
+    if measure.kind == "flag":
+        return None
+    return next((m.column for m in spec.metrics if m.measure == measure.key and m.per is None), None)
 
 
 def _at(state: State, asked: Asked, offset: int) -> str:

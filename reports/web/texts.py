@@ -126,8 +126,8 @@ _RAW: Final[dict[str, tuple[str, str]]] = {
     "none.not_connected": ("источник не подключён", "source not connected"),
     "small.sample": ("Мало данных: n = {n}", "Small sample: n = {n}"),
     "small.legend": (
-        "Серые проценты с числом рядом: меньше {n} в знаменателе.",
-        "Grey percents with a number: fewer than {n} below the line.",
+        "Серые проценты: в знаменателе n меньше {n}.",
+        "Grey percents: n, the denominator, is less than {n}.",
     ),
     "empty.title": ("Нет обращений за этот период", "No inquiries in this period"),
     "empty.filtered": (
@@ -211,8 +211,8 @@ _RAW: Final[dict[str, tuple[str, str]]] = {
     "card.hidden": ("номер скрыт", "hidden number"),
     "card.unnamed": ("Без имени", "No name"),
     "card.employee": ("Сотрудник", "Employee"),
-    "card.by_result": ("указал результат", "set the result"),
-    "card.by_talk": ("говорил последним", "talked last"),
+    "card.by_result": ("по отметке результата", "set the result"),
+    "card.by_talk": ("по последнему разговору", "talked last"),
     "card.by_assignee": ("ответственный", "assignee"),
     "card.by_none": ("никто не назначен", "nobody assigned"),
     "card.category": ("Категория", "Category"),

@@ -75,6 +75,7 @@ async def test_a_foreign_host_name_is_refused(site: Site, loaded: Loaded, client
     foreign = {"Host": "evil.example"}
     async with client.get(site.url(), headers=foreign) as answer:
         assert answer.status == 403
+        assert "Host: 127.0.0.1" in await answer.text()
         assert "Обращения" not in await answer.text()
     async with (
         serve(replace(loaded.deps(), loopback_only=False)) as base,

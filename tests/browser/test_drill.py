@@ -1,5 +1,7 @@
 """From a figure to its rows, from a row to its card, from there to the event and the raw webhook, numbers compared."""
 
+from decimal import Decimal
+
 import pytest
 from playwright.async_api import expect
 
@@ -50,6 +52,38 @@ async def test_more_rows_than_a_page_are_paged(site: Site, browser_pages: Pages)
             break
         await following.click()
     assert seen == total
+
+
+@pytest.mark.parametrize("basis", ["cohort", "activity"])
+@pytest.mark.parametrize("metric", ["sales", "margin", "receipts"])
+async def test_the_last_column_of_the_rows_adds_up_to_the_figure(
+    site: Site, browser_pages: Pages, metric: str, basis: str
+) -> None:
+    report = await site.report(basis=basis)
+    column = next(c for c in report.columns if c.key == metric)
+    page = await browser_pages.open(site.url("/reports/inquiries/rows", metric=metric, basis=basis))
+    added = Decimal(0)
+    while True:
+        assert (await page.locator("thead th").last.inner_text()).startswith(column.label.ru)
+        for shown in await page.locator("tr[data-row] td:last-child").all_inner_texts():
+            plain = "".join(shown.split()).replace("\u2212", "-").replace(",", ".")
+            added += Decimal(plain)
+        following = page.get_by_role("link", name="Дальше")
+        if not await following.count():
+            break
+        await following.click()
+    assert added == report.total[metric] != 0
+
+
+async def test_a_receipt_is_legible_on_a_phone(site: Site, browser_pages: Pages) -> None:
+    page = await browser_pages.open(
+        site.url("/reports/inquiries/rows", metric="sales"), width=390, height=844
+    )
+    await page.locator("tr[data-row] a").first.click()
+    names = page.locator(".lines td.text")
+    await expect(names.first).to_be_visible()
+    assert all(size >= 88 for size in await names.evaluate_all("cells => cells.map(c => c.clientWidth)"))
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 async def test_a_ratio_is_explained_as_a_sentence(site: Site, browser_pages: Pages) -> None:

@@ -53,6 +53,13 @@ async def test_tiles_and_funnel_show_the_reports_total(site: Site, browser_pages
     assert [b.strip() for b in bars] == [text(report.total[k], columns[k]) for k in keys[:3]]
 
 
+async def test_money_is_written_alike_in_a_tile_and_below_it(site: Site, browser_pages: Pages) -> None:
+    page = await browser_pages.open(site.url(lang="en"))
+    tile = page.locator(".tile", has_text="Margin")
+    for money in (tile.locator(".figure"), tile.locator(".note")):
+        await expect(money).to_contain_text(re.compile(r"₽\d"))
+
+
 async def test_groups_open_and_close_and_the_address_keeps_them(site: Site, browser_pages: Pages) -> None:
     page = await browser_pages.open(site.url())
     report = await site.report()
