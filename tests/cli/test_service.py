@@ -271,11 +271,17 @@ def test_ctrl_c_ends_like_sigterm(shop: Installation) -> None:
         assert run.process.wait(15) == 0
 
 
+def heed_ctrl_c() -> None:
+    """Where the tests run in a shell's background, children would ignore SIGINT from birth."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_tail_follows(shop: Installation) -> None:
     with shop.running():
         tail = subprocess.Popen(
             [sys.executable, "-m", "leadfold", "log", "tail", "-f", "-n", "0", "--type", "call.ended"],
             env={**shop.environment, "PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE, text=True,
+            preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - it sets a signal, nothing else
         )  # fmt: skip
         try:
             assert tail.stdout is not None
