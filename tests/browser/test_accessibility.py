@@ -16,6 +16,8 @@ _SIZES = {"desktop": (1440, 900), "laptop": (1024, 768), "phone": (390, 844)}
 
 async def findings(page: Page) -> list[str]:
     """Serious and critical findings of axe-core on what is shown."""
+    # what still slides in has the colours of whatever it passes over
+    await page.evaluate("Promise.all(document.getAnimations().map((a) => a.finished.catch(() => null)))")
     await page.evaluate(_AXE)
     found = await page.evaluate("async () => (await axe.run({resultTypes: ['violations']})).violations")
     return [
