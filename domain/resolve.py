@@ -150,6 +150,9 @@ class _Households:
         self.anchor: dict[str, str] = {}
         for one in self.first_seen:
             self.anchor.setdefault(self.joined.find(one), one)
+        # All is joined: what is asked for several times of each fact is answered once.
+        self.names = [self._named(n) for n in range(len(events))]
+        self.roots = [self.things.find(what[0]) if what else None for what in self.facts.what]
         self.owner: dict[str, str] = {}
         self.led: dict[str, list[tuple[datetime, str]]] = {}
         self._own_by_name()
@@ -158,13 +161,16 @@ class _Households:
 
     def named(self, n: int) -> str | None:
         """The anchor of the client whom a fact names by a strong ref; a marked ref stands for itself."""
+        return self.names[n]
+
+    def _named(self, n: int) -> str | None:
         if self.facts.who[n]:
             return self.anchor[self.joined.find(self.facts.who[n][0])]
         return min(self.facts.marked[n]) if self.facts.marked[n] else None
 
     def thing(self, n: int) -> str | None:
         """The root of the thing (call, booking, receipt …) that a fact speaks about."""
-        return self.things.find(self.facts.what[n][0]) if self.facts.what[n] else None
+        return self.roots[n]
 
     def _own_by_name(self) -> None:
         """A thing belongs to the first client named together with it."""
@@ -199,8 +205,8 @@ class _Households:
                 self.owner[thing] = self.visitor(n) or min(self.facts.weak[n])
         for n in range(len(self.events)):
             thing = self.thing(n)
-            if thing is not None:
-                self.owner.setdefault(thing, _best_thing(self.facts.what[n]))
+            if thing is not None and thing not in self.owner:
+                self.owner[thing] = _best_thing(self.facts.what[n])
 
     def home(self, n: int) -> str:
         """The anchor of the client to whom a fact goes."""
@@ -222,7 +228,9 @@ def resolve(events: Sequence[Event], directory: Directory) -> list[Person]:
     people: dict[str, Person] = {}
     for n, event in enumerate(events):
         home = house.home(n)
-        person = people.setdefault(home, Person(client_id(home), mark=marks.get(home)))
+        person = people.get(home)
+        if person is None:
+            person = people[home] = Person(client_id(home), mark=marks.get(home))
         person.events.append(event)
         if not facts.who[n] and not facts.marked[n]:
             trace = facts.weak[n] or ([_best_thing(facts.what[n])] if facts.what[n] else [])

@@ -47,6 +47,8 @@ def write(story: Story, directory: Directory, rows: Rows) -> None:
 
 
 def _in_order(events: list[UUID], order: dict[UUID, int]) -> tuple[UUID, ...]:
+    if len(events) < 2:
+        return tuple(events)
     return tuple(sorted(dict.fromkeys(events), key=lambda e: order.get(e, len(order))))
 
 
