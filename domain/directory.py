@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cached_property
 from hashlib import sha256
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from domain.defaults import DEFAULT_DICTIONARY
@@ -34,6 +35,15 @@ class SourceInfo:
     channel: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class FormerCard:
+    """An employee's card that a later word replaced or removed: what was counted by it stays (G9, R0.50)."""
+
+    since: datetime
+    until: datetime
+    card: EmployeeChanged
+
+
 @dataclass(frozen=True)
 class Directory:
     """Everything the fold must know besides a client's own facts. Immutable; build with ``Directory.build``."""
@@ -41,6 +51,7 @@ class Directory:
     timezone: str = DEFAULT_TIMEZONE
     sources: Mapping[str, SourceInfo] = field(default_factory=dict)
     employees: Mapping[str, EmployeeChanged] = field(default_factory=dict)
+    former: tuple[FormerCard, ...] = ()
     numbers: Mapping[str, tuple[NumberAssigned, ...]] = field(default_factory=dict)
     entries: Mapping[tuple[str, str], DictionaryChanged] = field(default_factory=dict)
     rule_versions: tuple[tuple[datetime, Rules], ...] = ()
@@ -58,10 +69,13 @@ class Directory:
         latest: dict[tuple[str, ...], Fact] = {
             ("dictionary", e.dictionary, e.item): e for e in DEFAULT_DICTIONARY
         }
+        cards: dict[str, list[tuple[datetime, EmployeeChanged]]] = {}
         for event in sorted(facts, key=lambda e: (e.time, e.id)):
             key = item_key(event.data)
             if key is not None:
                 latest[key] = event.data
+            if isinstance(event.data, EmployeeChanged):
+                cards.setdefault(event.data.employee_id, []).append((event.time, event.data))
         employees: dict[str, EmployeeChanged] = {}
         numbers: dict[str, list[NumberAssigned]] = {}
         entries: dict[tuple[str, str], DictionaryChanged] = {}
@@ -83,6 +97,7 @@ class Directory:
             timezone=timezone,
             sources={s.name: s for s in sources},
             employees=employees,
+            former=tuple(f for _, told in sorted(cards.items()) for f in _former(told)),
             numbers={n: tuple(sorted(a, key=lambda x: x.valid_from or date.min)) for n, a in numbers.items()},
             entries=entries,
             rule_versions=_versions(rules),
@@ -98,6 +113,7 @@ class Directory:
             self.timezone,
             *(repr(self.sources[k]) for k in sorted(self.sources)),
             *(self.employees[k].model_dump_json() for k in sorted(self.employees)),
+            *(f"{f.since.isoformat()}{f.until.isoformat()}{f.card.model_dump_json()}" for f in self.former),
             *(n.model_dump_json() for k in sorted(self.numbers) for n in self.numbers[k]),
             *(self.entries[k].model_dump_json() for k in sorted(self.entries)),
             *(f"{at.isoformat()}{r.model_dump_json()}" for at, r in self.rule_versions),
@@ -161,15 +177,34 @@ class Directory:
                 logins.setdefault(login.strip().casefold(), employee_id)
         for employee_id in self.employees:
             logins[employee_id.casefold()] = employee_id
+        for employee_id, card in sorted(self._gone.items()):
+            for login in (employee_id, *card.logins, card.name):
+                logins.setdefault(login.strip().casefold(), employee_id)
         return logins
 
     @cached_property
-    def _extensions(self) -> dict[str, list[tuple[str | None, date, date, str]]]:
-        held: dict[str, list[tuple[str | None, date, date, str]]] = {}
-        for employee_id, card in sorted(self.employees.items()):
-            for e in card.extensions:
-                period = (e.valid_from or date.min, e.valid_to or date.max)
-                held.setdefault(e.ext, []).append((e.scope or None, *period, employee_id))
+    def _gone(self) -> dict[str, EmployeeChanged]:
+        """The last card of those who are employees no more."""
+        return {f.card.employee_id: f.card for f in self.former if f.card.employee_id not in self.employees}
+
+    def card_of(self, employee_id: str | None) -> EmployeeChanged | None:
+        """An employee's card; of one who left, the last."""
+        return (self.employees.get(employee_id) or self._gone.get(employee_id)) if employee_id else None
+
+    @cached_property
+    def _extensions(self) -> dict[str, list[Holding]]:
+        held: dict[str, list[Holding]] = {}
+        for _, card in sorted(self.employees.items()):
+            for ext, holding in _holdings(card):
+                held.setdefault(ext, []).append(holding)
+        return held
+
+    @cached_property
+    def _former_extensions(self) -> dict[str, list[tuple[FormerCard, Holding]]]:
+        held: dict[str, list[tuple[FormerCard, Holding]]] = {}
+        for former in self.former:
+            for ext, holding in _holdings(former.card):
+                held.setdefault(ext, []).append((former, holding))
         return held
 
     def employee_by_ext(
@@ -183,19 +218,25 @@ class Directory:
     ) -> str | None:
         """Who held an extension on the local day of a moment (R0.50).
 
-        A holder named for this source or cabinet goes before one named for all. ``ext:101`` when nobody or
-        several held it: shown as «номер 101» or «номер 101 (смена)».
+        A holder named for this source or cabinet goes before one named for all; the cards as they are now before
+        those that were replaced or removed since. ``ext:101`` when nobody or several held it: shown as
+        «номер 101» or «номер 101 (смена)».
         """
         if not ext:
             return None
         day = self.local_day(moment, office)
-        valid = [h for h in self._extensions.get(ext, ()) if h[1] <= day < h[2]]
-        if ext not in self._extensions:
+        former = self._former_extensions.get(ext, ())
+        if ext not in self._extensions and not former:
             # chat widgets call their agents by ids of their own: those are logins
             return self._logins.get(ext.casefold(), f"ext:{ext}")
-        own = {h[3] for h in valid if h[0] is not None and h[0] in (source, cabinet)}
-        holders = own or {h[3] for h in valid if h[0] is None}
-        return holders.pop() if len(holders) == 1 else f"ext:{ext}"
+        now = [h for h in self._extensions.get(ext, ()) if h[1] <= day < h[2]]
+        then = [h for f, h in former if f.since <= moment < f.until and h[1] <= day < h[2]]
+        for valid in (now, then):
+            own = {h[3] for h in valid if h[0] is not None and h[0] in (source, cabinet)}
+            holders = own or {h[3] for h in valid if h[0] is None}
+            if holders:
+                return holders.pop() if len(holders) == 1 else f"ext:{ext}"
+        return f"ext:{ext}"
 
     def employee_id(
         self, by: str | None, moment: datetime, *, source: str = "", cabinet: str | None = None
@@ -207,13 +248,13 @@ class Directory:
         known = self._logins.get(text.casefold())
         if known:
             return known
-        if text.isdigit() and text in self._extensions:
+        if text.isdigit() and (text in self._extensions or text in self._former_extensions):
             return self.employee_by_ext(text, moment, source=source, cabinet=cabinet)
         return text
 
     def team_of(self, employee_id: str | None) -> str | None:
         """The team of an employee, if known."""
-        card = self.employees.get(employee_id) if employee_id else None
+        card = self.card_of(employee_id)
         return card.team if card else None
 
     @cached_property
@@ -250,6 +291,25 @@ class Directory:
         return own if own is not None else shared if shared is not None else Decimal(0)
 
 
+Holding = tuple[str | None, date, date, str]
+"""Scope, first day, the day after the last, employee."""
+
+
+def _holdings(card: EmployeeChanged) -> Iterable[tuple[str, Holding]]:
+    for e in card.extensions:
+        yield e.ext, (e.scope or None, e.valid_from or date.min, e.valid_to or date.max, card.employee_id)
+
+
+def _former(told: list[tuple[datetime, EmployeeChanged]]) -> Iterable[FormerCard]:
+    """The cards of one employee, in order, that no longer hold: with another set of extensions, or of one who left."""
+    since = _BEGINNING  # an employee's first card tells of the time before it too
+    for (_, card), (until, after) in pairwise(told):
+        if not card.removed and (after.removed or card.extensions != after.extensions):
+            yield FormerCard(since, until, card)
+        if card.removed != after.removed or card.extensions != after.extensions:
+            since = until
+
+
 def item_key(fact: Fact) -> tuple[str, ...] | None:
     """What a directory fact is about: a later fact with the same key replaces an earlier one."""
     match fact:
@@ -268,6 +328,7 @@ def item_key(fact: Fact) -> tuple[str, ...] | None:
 
 _DEFAULT_RULES = Rules()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 def _versions(published: list[RulePublished]) -> tuple[tuple[datetime, Rules], ...]:

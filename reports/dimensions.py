@@ -50,7 +50,7 @@ def employee_label(key: str, directory: Directory) -> Label:
             f"номер {number} (смена)" if shared else f"номер {number}",
             f"ext. {number} (shift)" if shared else f"ext. {number}",
         )
-    card = directory.employees.get(key)
+    card = directory.card_of(key)
     return Label(card.name, card.name) if card else Label(key, key)
 
 

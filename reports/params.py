@@ -185,8 +185,7 @@ def to_pairs(
     if params.levels != spec.levels:
         pairs.append(("group", ",".join(params.levels)))
     for dimension, included, values in params.filters:
-        escaped = ",".join(v.replace("%", "%25").replace(",", "%2C") for v in values)
-        pairs.append(("filter", f"{dimension}:{'in' if included else 'not'}:{escaped}"))
+        pairs.append(("filter", f"{dimension}:{'in' if included else 'not'}:{_listed(values)}"))
     if params.basis != _COHORT:
         pairs.append(("basis", params.basis))
     if params.counted != _INQUIRY:
@@ -196,7 +195,7 @@ def to_pairs(
     if params.office_time:
         pairs.append(("office_time", "1"))
     if params.valid_reasons is not None:
-        pairs.append(("valid_reasons", ",".join(params.valid_reasons)))
+        pairs.append(("valid_reasons", _listed(params.valid_reasons)))
     if params.lang != _RU:
         pairs.append(("lang", params.lang))
     return pairs
@@ -268,6 +267,11 @@ def _moment(text: str, zone: str) -> datetime | None:
     if parsed.year not in YEARS:
         raise _WrongError("год должен быть от 2000 до 2100", "the year must be 2000 to 2100")
     return (parsed if parsed.tzinfo else parsed.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
+
+
+def _listed(values: Iterable[str]) -> str:
+    """Values with commas between them; a comma inside one is escaped."""
+    return ",".join(v.replace("%", "%25").replace(",", "%2C") for v in values)
 
 
 def _lost_plus(text: str) -> bool:

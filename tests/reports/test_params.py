@@ -1,6 +1,7 @@
 """Parameters: what is read, what is refused and why, and that the canonical URL reads back as the same thing."""
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Literal
 from urllib.parse import parse_qsl
@@ -64,6 +65,11 @@ def test_no_levels_and_no_valid_reasons_are_something_else_than_the_defaults() -
     assert read(to_query(read("group=&valid_reasons="))).levels == ()
 
 
+def test_a_reason_with_a_comma_is_one_reason() -> None:
+    params = replace(read(""), valid_reasons=("Дорого, далеко", "price"))
+    assert set(read(to_query(params)).valid_reasons or ()) == {"Дорого, далеко", "price"}
+
+
 @pytest.mark.parametrize(
     ("query", "field"),
     [
@@ -121,6 +127,7 @@ def test_the_canonical_url_reads_back(
         levels=tuple(levels),
         basis=basis,
         filters=(("channel", included, tuple(sorted(values))),),
+        valid_reasons=tuple(sorted(values)),
     )
     assert read(to_query(params)) == params
 

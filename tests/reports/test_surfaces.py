@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import openpyxl
 import pytest
@@ -271,3 +272,20 @@ async def test_a_figure_is_explained_with_its_numbers(world: World) -> None:
     assert english.sentence == "33.3% = 1 arrival / 3 inquiries"
     with pytest.raises(KeyError):
         explain(report, ["out"], "arrived")
+
+
+async def test_a_figure_by_clients_is_explained_as_clients(world: World) -> None:
+    """D-0.12: two inquiries of one client are «1 клиент», never «1 обращение»."""
+    client = uuid4()
+    await world.add(inquiry(client_id=client), inquiry("2026-03-20 10:00", client_id=client))
+    report = await world.report(counted="client")
+    count = explain(report, [], "inquiries")
+    assert count.sentence == "1 клиент (обращения) — число целевых обращений"
+    assert count.counted == "клиенты"
+    assert (
+        explain(report, [], "conv_arrived").sentence
+        == "0,0\u00a0% = 0 клиентов (заезды) / 1 клиент (обращения)"
+    )
+    assert explain(report, [], "receipts").sentence.startswith("0 чеков")
+    english = explain(await world.report(counted="client", lang="en"), [], "inquiries")
+    assert english.sentence.startswith("1 client (inquiries)")
