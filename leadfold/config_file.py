@@ -175,6 +175,8 @@ def _problem(error: ErrorDetails, path: Path, lines: Lines, values: Mapping[str,
                 str(error["input"]),
                 str(error["ctx"]["expected"]).replace("'", "").replace(" or ", ", ").split(", "),
             )
+        case "tuple_type" | "list_type":
+            reason = f'{name}: must be a list, such as ["a", "b"]{_shown(error["input"])}'
         case "too_short" if where[-1] in _SECRET_KEYS:
             reason = f"{name}: a secret must have at least {error['ctx']['min_length']} characters"
         case _:

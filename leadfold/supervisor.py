@@ -104,6 +104,7 @@ class Supervisor:
             environment["LEADFOLD_LOG_FILE"] = str(self._logs / f"{child.name}.jsonl")
         return await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",  # a reports.py in the folder where somebody stands is not ours
             "-m",
             "leadfold",
             *child.arguments,

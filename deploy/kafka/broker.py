@@ -278,7 +278,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(
                 f"Kafka answers at {broker.bootstrap}, data in {broker.data_dir}. Ctrl-C ends it.", flush=True
             )
-            print(f"Try: LEADFOLD_LOG__ENGINE=kafka LEADFOLD_LOG__BOOTSTRAP={broker.bootstrap}", flush=True)
+            print(
+                f"Try: export LEADFOLD_LOG__ENGINE=kafka LEADFOLD_LOG__BOOTSTRAP={broker.bootstrap}; "
+                "leadfold log create",
+                flush=True,
+            )
             return broker.wait()
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)

@@ -63,7 +63,7 @@ def list_(
     if as_json:
         print_json(found)
     elif not found:
-        err.print("[green]None[/]")
+        err.print("[green]No dead letters[/]" if resolved else "[green]No open dead letters[/]")
     else:
         print_table(
             ("number", "kind", "event", "type", "place", "reason", "attempts", "last"),

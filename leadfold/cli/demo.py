@@ -38,7 +38,7 @@ def demo(
         typer.Option(metavar="TIME", help="End of the history instead of now, e.g. 2026-06-30T12:00."),
     ] = None,
 ) -> None:
-    """Half a year of an auto service in half a minute, and the report on it.
+    """Half a year of an auto service in about a minute, and the report on it.
 
     Telephony, chats, forms, CRM and ERP are simulated: they post webhooks as they really do, repeated, shuffled, with
     lost ends. The report «Обращения клиентов в автосервис» of the last full month is printed. Then traffic goes on live while the pages are served, until Ctrl-C.

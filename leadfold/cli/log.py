@@ -188,7 +188,7 @@ def _show_line(stored: StoredRecord, type_: str | None, source: str | None, as_j
     if as_json:
         print_line(json.dumps(plain(decoded(stored)), ensure_ascii=False))
         return
-    time = header(stored, "ce_time").decode()[:19]
+    time = header(stored, "ce_time").decode()[:19] + "Z"
     place = f"{stored.partition}:{stored.offset}"
     print_line(f"{place:>10}  {time}  {kind:<24} {origin:<24} {header(stored, 'ce_id').decode()}")
 

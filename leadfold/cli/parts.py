@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,8 @@ def ingest() -> None:
     from leadfold.services.ingest import ingest as serve
 
     current = prepare("ingest")
-    served(lambda: base.run(serve(current)), current.settings.ingest.host, current.settings.ingest.port)
+    address = current.settings.ingest
+    served(lambda: base.run(serve(current)), "ingest", address.host, address.port)
 
 
 def project() -> None:
@@ -57,14 +59,22 @@ def project() -> None:
     from leadfold.services.project import project as serve
 
     current = prepare("project")
-    served(lambda: base.run(serve(current)), current.settings.projector.host, current.settings.projector.port)
+    address = current.settings.projector
+    served(lambda: base.run(serve(current)), "projector", address.host, address.port)
 
 
-def served(work: Callable[[], None], host: str, port: int) -> None:
-    """Run a part to its end; an address that cannot be had is a refusal (exit code 4), not a failure."""
+def served(work: Callable[[], None], table: str, host: str, port: int) -> None:
+    """Run a part to its end; an address that cannot be had is a refusal (exit code 4), not a failure.
+
+    ``table``: where `host` and `port` stand in the settings.
+    """
     try:
         work()
     except OSError as error:
         if error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES):
-            fail(f"cannot listen on {host}:{port}: {error.strerror}", Exit.REFUSED)
+            fail(
+                f"cannot listen on {host}:{port}: {os.strerror(error.errno).lower()}. "
+                f"Another one: port in [{table}], or LEADFOLD_{table.upper()}__PORT",
+                Exit.REFUSED,
+            )
         raise

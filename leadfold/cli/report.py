@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from reports.result import Params, Report
 
 app = typer.Typer(
-    help="Serve the pages, or print one report.",
+    help="Serve the pages (also without a command), or print one report.",
     epilog=EXIT_CODES,
     invoke_without_command=True,
     rich_markup_mode="markdown",
@@ -43,7 +43,8 @@ def serve() -> None:
     from leadfold.services.report import report
 
     current = prepare("report")
-    served(lambda: base.run(report(current)), current.settings.reports.host, current.settings.reports.port)
+    address = current.settings.reports
+    served(lambda: base.run(report(current)), "reports", address.host, address.port)
 
 
 @app.command("inquiries")

@@ -1,10 +1,11 @@
-"""The demo from beginning to end: a fresh installation, half a year in half a minute, the report, then live traffic."""
+"""The demo from beginning to end: a fresh installation, half a year in about a minute, the report, then live traffic."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -184,6 +185,7 @@ async def _report(plan: Plan, server: Server, first: date, last: date) -> None:
     sys.stdout.flush()
     process = await asyncio.create_subprocess_exec(
         sys.executable,
+        "-P",
         "-m",
         "leadfold",
         *arguments,
@@ -201,9 +203,24 @@ async def _report(plan: Plan, server: Server, first: date, last: date) -> None:
 def _addresses(plan: Plan, server: Server, pages: Part, first: date, last: date, show: Show) -> None:
     show.line("")
     show.line(f"Pages: {pages.url}/reports/inquiries?from={first}&to={last}", style="bold green")
-    show.line(f"Ask it yourself: leadfold --config {server.config_file} status")
+    program = f"{_program()} --config {shlex.quote(str(server.config_file))}"
+    show.line(f"Ask it yourself: {program} status")
     if plan.keep:
-        show.line(f"Its data stays in {plan.folder} until the next demo")
+        show.line(
+            f"Its data stays until the next demo; afterwards the pages are there again with: {program} run"
+        )
+
+
+def _program() -> str:
+    """What to type to call this program, also where it is not on PATH."""
+    if shutil.which("leadfold"):
+        return "leadfold"
+    called = sys.argv[0]
+    return (
+        shlex.quote(called)
+        if Path(called).name == "leadfold"
+        else f"{shlex.quote(sys.executable)} -m leadfold"
+    )
 
 
 async def _live(history: History, addresses: dict[str, Target], show: Show, stop: asyncio.Event) -> None:

@@ -41,6 +41,7 @@ class Server:
         with self._output.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
+                "-P",
                 "-m",
                 "leadfold",
                 "run",

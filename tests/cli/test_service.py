@@ -1,6 +1,7 @@
 """The whole service as processes: from a webhook to the report, stop, kill -9, a second one, changes while it runs."""
 
 import json
+import re
 import select
 import signal
 import subprocess
@@ -132,6 +133,9 @@ def look_into_the_log(shop: Installation) -> None:
     assert stats["types"]["inquiry.categorised"] == 1
     lines = [json.loads(line) for line in shop.ok("log", "tail", "-n", "100", "--json").splitlines()]
     ended = next(line for line in lines if line["type"] == "call.ended")
+    assert re.search(
+        r"0:\d+  \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ  call.ended ", shop.ok("log", "tail", "-n", "100")
+    )
     assert "call_id=" in ended["evidence"]["query"]
     assert "/in/main/***" in ended["evidence"]["path"]
     by_id, by_place = (
@@ -153,6 +157,7 @@ def look_after_it(shop: Installation) -> None:
     assert shop.json("sources", "check", "main")["ok"]
     assert shop.json("sources", "check", "crm")["ok"]
     assert shop.json("deadletters", "list") == []
+    assert "No open dead letters" in shop.call("deadletters", "list").stderr
     assert shop.json("deadletters", "retry") == {"mended": 0, "failed": []}
     assert shop.call("deadletters", "show", "7").returncode == 2
     assert shop.json("replay", "--dry-run")["records"] == status["log"]["records"]
@@ -244,7 +249,28 @@ def test_taken_port_is_told(shop: Installation) -> None:
         port = taken.getsockname()[1]
         done = shop.call("run", env={"LEADFOLD_REPORTS__PORT": str(port)})
     assert done.returncode == 4
-    assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
+    assert f"cannot listen on 127.0.0.1:{port}: address already in use" in done.stderr
+    assert "LEADFOLD_REPORTS__PORT" in done.stderr
+
+
+def test_scripts_in_the_folder_where_it_is_started_are_left_alone(shop: Installation, tmp_path: Path) -> None:
+    for name in ("reports", "domain", "leadfold"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('a script of the user ran')\n")
+    program = Path(sys.executable).with_name("leadfold")
+    with (tmp_path / "run.out").open("w") as output:
+        run = subprocess.Popen(
+            [program, "run"], cwd=tmp_path, env=shop.environment, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        deadline = time.monotonic() + 60
+        while "pages" not in (told := (tmp_path / "run.out").read_text()):
+            assert run.poll() is None, told
+            assert time.monotonic() < deadline, told
+            time.sleep(0.1)
+    finally:
+        run.terminate()
+        assert run.wait(30) == 0
+    assert "a script of the user ran" not in (tmp_path / "run.out").read_text()
 
 
 def test_running_service_follows_leadfold_toml(shop: Installation) -> None:

@@ -117,6 +117,7 @@ SOURCE = '[[sources]]\nname = "{}"\nprovider = "{}"\nsecret = "{}"\n'
             '[[numbers]]\nnumber = "+74951234567"\nfrom = 2026-02-01\nto = 2026-01-01\n',
             "3: numbers: 'to' (2026-01-01) must be later than 'from' (2026-02-01)",
         ),
+        ('[[employees]]\nid = "a"\nname = "A"\nextensions = "101"\n', "6: employees.extensions: must be a list, such as [\"a\", \"b\"] (it is '101')"),
         ('[log]\nengine = "kafka"\nsecurity = "sasl_ssl"\n', "3: security = 'sasl_ssl' needs a username and a password"),
         ('[[plans]]\nmetric = "arrival_rate"\n', "3: 'value' is missing"),
         ("[ingest\nport = 1\n", "3: is not TOML here: Unexpected character: '\\n'"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -138,6 +139,8 @@ def test_it_serves_pages_and_live_traffic_until_it_is_stopped(tmp_path: Path) ->
     )
     assert process.stderr is not None
     page = next(line.split()[1] for line in process.stderr if line.startswith("Pages: "))
+    told = next(process.stderr)
+    assert shutil.which(told.split()[3]) or Path(told.split()[3]).exists(), told
     with urllib.request.urlopen(page, timeout=10) as answer:
         assert "Обращения клиентов в автосервис" in answer.read().decode()
     config = tmp_path / "build" / "demo"
