@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from domain.directory import Directory
 from domain.event import Event
@@ -11,7 +12,7 @@ from domain.fold.person import tell
 from domain.fold.tables import write
 from domain.fold_version import FOLD_VERSION
 from domain.resolve import resolve
-from domain.rows import TABLES, Rows
+from domain.rows import TABLES, Row, Rows
 
 __all__ = ["FOLD_VERSION", "fold_group"]
 
@@ -24,4 +25,18 @@ def fold_group(events: Sequence[Event], directory: Directory) -> Rows:
     rows: Rows = {table: [] for table in TABLES}
     for person in resolve(history(events), directory):
         write(tell(person, directory), directory, rows)
+    for table, written in rows.items():
+        if len({row[0] for row in written}) != len(written):
+            rows[table] = _first_of_each(written)
     return rows
+
+
+def _first_of_each(written: list[Row]) -> list[Row]:
+    """One row for each key: two clients of a group may be told under one id (a walk-in's number, a callback's).
+
+    No table holds both. Clients come in the order of their ids, so the same facts always leave the same row.
+    """
+    kept: dict[UUID, Row] = {}
+    for row in written:
+        kept.setdefault(row[0], row)
+    return list(kept.values())

@@ -126,7 +126,27 @@ def form_contacts(events: Iterable[Event], directory: Directory) -> list[Contact
             continue
         contact.events.append(event.id)
         found.append(contact)
-    return found
+    return told_once(found)
+
+
+def told_once(contacts: Iterable[Contact]) -> list[Contact]:
+    """Each contact once: a sender may tell the same form, widget request or walk-in again under another event id.
+
+    The first telling is the contact; later ones add their names and events, and what the first did not know.
+    """
+    first: dict[UUID, Contact] = {}
+    for contact in contacts:
+        kept = first.setdefault(contact.id, contact)
+        if kept is contact:
+            continue
+        kept.named(*contact.keys)
+        kept.events += contact.events
+        kept.duplicates += contact.duplicates
+        kept.agent, kept.office = kept.agent or contact.agent, kept.office or contact.office
+        kept.utm, kept.page = kept.utm or contact.utm, kept.page or contact.page
+        if contact.excluded is None:
+            kept.excluded = None
+    return list(first.values())
 
 
 def _same_form(event: Event, fact: FormSubmitted, contact: Contact, kept: FormSubmitted) -> bool:
@@ -255,4 +275,4 @@ def walkin_contacts(events: Iterable[Event]) -> list[Contact]:
             contact.office = fact.office
             contact.answered_at = event.time
             found.append(contact)
-    return found
+    return told_once(found)
