@@ -112,6 +112,11 @@ def _answers() -> dict[str, Any]:
             "event_id": {"type": "string", "format": "uuid"},
             "status": {"type": "string", "enum": ["accepted", "unreadable"]},
             "errors": {"type": "array", "items": problem},
+            "warnings": {
+                "type": "array",
+                "items": problem,
+                "description": "accepted all the same: words that the company's dictionary does not know",
+            },
             "inquiry_id": {
                 "type": "string",
                 "format": "uuid",

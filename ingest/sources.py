@@ -10,6 +10,8 @@ from typing import Final
 from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from domain.directory import Directory
+
 NATIVE: Final = "native"
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 
@@ -37,6 +39,9 @@ class SourceConfig:
     channel: str | None = None
     region: str = "RU"
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    #: The company's dictionaries as far as they are known here: senders of the native contract are warned of a word
+    #: that is in none. None: nobody is warned.
+    dictionary: Directory | None = field(default=None, repr=False, compare=False)
     #: The CloudEvents source: ``/sipuni/main``.
     path: str = field(init=False, compare=False)
     _secrets: tuple[str, ...] = field(init=False, repr=False, compare=False)

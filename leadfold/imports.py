@@ -46,11 +46,15 @@ class Wrong:
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """Events to be appended, in the order of the file; ``same``: rows that say what is known already."""
+    """Events to be appended, in the order of the file; ``same``: rows that say what is known already.
+
+    ``doubtful``: imported all the same, but the dictionary does not know a word.
+    """
 
     events: list[Event]
     wrong: list[Wrong] = field(default_factory=list)
     same: int = 0
+    doubtful: list[Wrong] = field(default_factory=list)
 
 
 def employees(path: Path, *, directory: Directory | None, now: datetime, key_secret: bytes) -> Import:
@@ -215,6 +219,8 @@ def events(path: Path, *, source: SourceConfig, now: datetime, key_secret: bytes
         for (line, _), result in zip(part, results, strict=False):
             for error in result.get("errors", ()):
                 found.wrong.append(Wrong(line, f"{error['field']}: {error['what']}"))
+            for warning in result.get("warnings", ()):
+                found.doubtful.append(Wrong(line, f"{warning['field']}: {warning['what']}"))
         if len(results) != len(part):
             found.wrong.append(
                 Wrong(part[0][0], f"cannot be read: {told.unreadable or told.answer.body.decode()}")

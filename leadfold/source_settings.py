@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from domain.directory import SourceInfo
+from collections.abc import Iterable
+from dataclasses import replace
+
+from domain.directory import Directory, SourceInfo
+from domain.event import Event
+from domain.facts.company import DictionaryChanged
 from ingest.sources import SourceConfig
+from leadfold.config_sync import items
 from leadfold.settings import Settings, Source
 
 
-def source_config(source: Source, settings: Settings) -> SourceConfig:
-    """A source as `ingest` wants it."""
+def source_config(source: Source, settings: Settings, dictionary: Directory | None = None) -> SourceConfig:
+    """A source as `ingest` wants it. With a ``dictionary`` senders are warned of words that it does not have."""
     options = {k: str(v).lower() if isinstance(v, bool) else str(v) for k, v in source.options.items()}
     if source.signing_secret is not None:
         options["signing_secret"] = source.signing_secret.get_secret_value()
@@ -21,12 +27,24 @@ def source_config(source: Source, settings: Settings) -> SourceConfig:
         channel=source.channel,
         region=settings.company.region,
         options=options,
+        dictionary=dictionary,
     )
 
 
-def source_configs(settings: Settings) -> tuple[SourceConfig, ...]:
+def source_configs(settings: Settings, dictionary: Directory | None = None) -> tuple[SourceConfig, ...]:
     """All sources as `ingest` wants them."""
-    return tuple(source_config(s, settings) for s in settings.sources)
+    return tuple(source_config(s, settings, dictionary) for s in settings.sources)
+
+
+def dictionary_of(settings: Settings, told: Iterable[Event] = ()) -> Directory:
+    """The built-in words, those of the settings, and those that were told by events (``dictionary.changed``)."""
+    before = Directory.build(told, timezone=settings.company.timezone)
+    written: dict[tuple[str, str], DictionaryChanged] = {
+        (fact.dictionary, fact.item): fact
+        for fact in items(settings).values()
+        if isinstance(fact, DictionaryChanged)
+    }
+    return replace(before, entries={**before.entries, **written})
 
 
 def source_infos(settings: Settings) -> tuple[SourceInfo, ...]:

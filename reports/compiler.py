@@ -148,6 +148,9 @@ class Compiler:
             condition, values = valid_reasons(self.params.valid_reasons, self.directory)
             text = text.replace("{valid_reasons}", condition)
             query.values.update(values)
+        if "{known_category}" in text:
+            text = text.replace("{known_category}", "i.category_id = any(%(categories)s::text[])")
+            query.values["categories"] = known_categories(self.directory)
         text = text.replace("{moment}", moment).replace("{zone}", zone).replace("{as_of}", "%(as_of)s")
         return self.finish_tables(text)
 
@@ -174,6 +177,11 @@ def period_values(params: Params) -> dict[str, object]:
         "since": since.replace(tzinfo=zone).astimezone(UTC),
         "till": till.replace(tzinfo=zone).astimezone(UTC),
     }
+
+
+def known_categories(directory: Directory) -> list[str]:
+    """Ids of the categories that the dictionary has today."""
+    return sorted(item for dictionary, item in directory.entries if dictionary == "category")
 
 
 def valid_reasons(override: tuple[str, ...] | None, directory: Directory) -> tuple[str, dict[str, object]]:

@@ -184,7 +184,7 @@ def _notices(spec: ReportSpec, excluded: Mapping[str, int]) -> tuple[Notice, ...
 
 def notice(spec: ReportSpec, key: str, count: int) -> Notice:
     """The words and the rule of a notice key."""
-    rule = next((e for e in spec.exclusions if e.key_sql == f"'{key}'"), spec.exclusions[0])
+    rule = max(spec.exclusions, key=lambda e: len(e.key_prefix) if key.startswith(e.key_prefix) else 0)
     return Notice(key, rule.label_of(key), rule.rule, count)
 
 

@@ -76,6 +76,9 @@ def _says(ru: str, en: str) -> Label:
     return Label(ru, en)
 
 
+UNKNOWN_CATEGORY: Final = "excluded:unknown_category:"
+"""Notice key, followed by the word that was sent and is no category of the dictionary: most often a slip of the pen."""
+
 EXCLUSIONS: Final = (
     Exclusion("i.excluded is not null", "'excluded:' || i.excluded", "G11", _marked),
     Exclusion(
@@ -83,6 +86,15 @@ EXCLUSIONS: Final = (
         "'uncategorised'",
         "D-0.1",
         lambda _key: _says("Не классифицировано", "Not classified"),
+    ),
+    Exclusion(
+        "not i.is_target and not {known_category}",
+        f"'{UNKNOWN_CATEGORY}' || i.category_id",
+        "D-0.1",
+        lambda key: _says(
+            f"Неизвестная категория: {key.removeprefix(UNKNOWN_CATEGORY)}",
+            f"Unknown category: {key.removeprefix(UNKNOWN_CATEGORY)}",
+        ),
     ),
     Exclusion(
         "not i.is_target",

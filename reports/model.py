@@ -1,8 +1,8 @@
 """What a report is made of, as data: measures, metrics, dimensions, exclusion rules. A new report is a new value of these.
 
 SQL fragments speak of one subject row under the alias ``i``. They may use these marks, put in by ``reports.compiler``:
-``{as_of}`` the business clock, ``{valid_reasons}`` a condition on the refusal reason, ``{moment}`` the moment that
-selects the row, ``{zone}`` the time zone of its days.
+``{as_of}`` the business clock, ``{valid_reasons}`` a condition on the refusal reason, ``{known_category}`` whether the
+dictionary has the row's category, ``{moment}`` the moment that selects the row, ``{zone}`` the time zone of its days.
 """
 
 from __future__ import annotations
@@ -81,6 +81,11 @@ class Exclusion:
     key_sql: str  # text expression: the notice's key
     rule: str
     label_of: Callable[[str], Label]
+
+    @property
+    def key_prefix(self) -> str:
+        """With what the notice's keys begin; the whole key where the rule has just one."""
+        return self.key_sql.split("'")[1]
 
 
 @dataclass(frozen=True, slots=True)

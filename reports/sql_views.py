@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
+from domain.defaults import DEFAULT_DICTIONARY
 from domain.directory import DEFAULT_TIMEZONE
 from domain.rules import Rules
 from reports.catalogue import INQUIRIES
@@ -66,8 +67,13 @@ def _flags(spec: ReportSpec, schema: str) -> list[tuple[str, str, str]]:
         "{defaults}", _literal(list(Rules().valid_reasons))
     )
 
+    categories = _CATEGORIES.replace("{schema}", schema).replace(
+        "{defaults}", _literal(_default_categories())
+    )
+
     def at_now(text: str) -> str:
         marks = text.replace("{valid_reasons}", f"i.refusal_reason_id = any({valid}::text[])")
+        marks = marks.replace("{known_category}", f"i.category_id = any({categories}::text[])")
         return marks.replace("{as_of}", "now()")
 
     cases = " ".join(f"when {at_now(e.condition)} then {e.key_sql}" for e in spec.exclusions)
@@ -88,6 +94,10 @@ def _flags(spec: ReportSpec, schema: str) -> list[tuple[str, str, str]]:
             if m.key != spec.counts
         ),
     ]
+
+
+def _default_categories() -> list[str]:
+    return [entry.item for entry in DEFAULT_DICTIONARY if entry.dictionary == "category"]
 
 
 def _function(spec: ReportSpec, timezone: str) -> list[str]:
@@ -161,6 +171,22 @@ _VALID_REASONS = """(
             where r.since <= i.opened_at order by r.since desc, r.version collate "C" desc limit 1
         )"""
 """The valid reasons by the rule in force on the inquiry's date: what ``Directory.rules_at`` says, in SQL."""
+
+_CATEGORIES = """(
+            select coalesce(array_agg(d.item), '{}') from (
+                select distinct on (t.item) t.item, t.removed
+                from (
+                    select unnest({defaults}::text[]), false, '-infinity'::timestamptz, null::uuid
+                    union all
+                    select f.data ->> 'item', coalesce((f.data ->> 'removed')::boolean, false), f."time", f.id
+                    from {schema}.fact f
+                    where f.group_id is null and f.type = 'dictionary.changed' and not f.dead
+                        and f.data ->> 'dictionary' = 'category'
+                ) t (item, removed, since, id)
+                order by t.item, t.since desc, t.id desc
+            ) d where not d.removed
+        )"""
+"""Ids of the categories that the dictionary has: ``Directory.entries`` in SQL. Asked once a query, not once a row."""
 
 _GRANT = """
 do $$

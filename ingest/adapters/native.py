@@ -32,6 +32,7 @@ from ingest.delivery import Delivery
 from ingest.limits import Unreadable
 from ingest.signatures import is_signed
 from ingest.sources import SourceConfig
+from ingest.warnings import warnings_of
 
 #: Types that may be sent.
 TYPES: Final = frozenset(FACTS) - {DeliveryUnreadable.TYPE}
@@ -133,6 +134,8 @@ def _answer(found: list[Item], source: SourceConfig) -> Translation:
             duplicates += 1
         else:
             accepted += 1
+            if warnings := list(warnings_of(fact, source.dictionary)):
+                result["warnings"] = warnings
             if fact.TYPE.startswith(_OPENING) and (opened := _opened(fact, source)):
                 result["inquiry_id"] = opened
         ids.add(ident)

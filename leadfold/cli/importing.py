@@ -14,7 +14,7 @@ from leadfold.settings import Settings
 
 if TYPE_CHECKING:
     from domain.directory import Directory
-    from leadfold.imports import Import
+    from leadfold.imports import Import, Wrong
 
 app = typer.Typer(
     help="Bring employees, numbers or events from a CSV file (comma, semicolon or tab; UTF-8 or Windows-1251).",
@@ -22,6 +22,9 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
+
+#: So many lines of a file are named one by one.
+_TOLD = 50
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The file; its first line names the columns.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Read and check everything, change nothing.")]
@@ -78,20 +81,21 @@ def events(
 
     Types and fields: `leadfold openapi`. A cell may hold JSON where a field is an object or a list (`lines` of a receipt,
     `attrs` of an office or stage, `body` of a rule). Without an id the row itself is the identity, so importing a file
-    twice counts once.
+    twice counts once. A category or refusal reason that no dictionary knows is imported, and told in yellow.
 
     Example: `leadfold import events sales.csv --source 1c --dry-run`
     """
     from ingest.sources import SourceConfig
     from leadfold import imports
-    from leadfold.source_settings import source_config
+    from leadfold.source_settings import dictionary_of, source_config
 
     settings = config().settings
+    dictionary = run_async(_directory(settings)) or dictionary_of(settings)
     known = settings.source(source)
     if known is not None and known.provider != "native":
         fail(f"{source!r} is a source of {known.provider}: choose a native one, or another name", Exit.USAGE)
     described = (
-        source_config(known, settings)
+        source_config(known, settings, dictionary)
         if known
         else SourceConfig(
             name=source,
@@ -99,6 +103,7 @@ def events(
             secret="-" * 16,
             timezone=settings.company.timezone,
             region=settings.company.region,
+            dictionary=dictionary,
         )
     )
     key = settings.secrets.key_secret.get_secret_value().encode()
@@ -118,11 +123,9 @@ def _finish(settings: Settings, read: object, file: Path, dry_run: bool, as_json
         fail(f"{file}: {error}", Exit.USAGE)
     except OSError as error:
         fail(f"{file}: {error.strerror}", Exit.USAGE)
-    if found.wrong and not as_json:
-        for wrong in found.wrong[:50]:
-            err.print(f"{file}:{wrong.line}: {wrong.reason}", style="red", markup=False)
-        if len(found.wrong) > 50:
-            err.print(f"… and {len(found.wrong) - 50} more")
+    if not as_json:
+        _tell(file, found.wrong, "red")
+        _tell(file, found.doubtful, "yellow")
     if not found.wrong and not dry_run:
         run_async(_append(settings, found))
     imported = 0 if dry_run or found.wrong else len(found.events)
@@ -134,6 +137,7 @@ def _finish(settings: Settings, read: object, file: Path, dry_run: bool, as_json
                 "same": found.same,
                 "dry_run": dry_run,
                 "wrong": found.wrong,
+                "doubtful": found.doubtful,
             }
         )
     elif not found.wrong:
@@ -143,6 +147,13 @@ def _finish(settings: Settings, read: object, file: Path, dry_run: bool, as_json
         if not as_json:
             err.print("Nothing was imported.", style="red")
         raise typer.Exit(Exit.USAGE)
+
+
+def _tell(file: Path, lines: list[Wrong], style: str) -> None:
+    for line in lines[:_TOLD]:
+        err.print(f"{file}:{line.line}: {line.reason}", style=style, markup=False)
+    if len(lines) > _TOLD:
+        err.print(f"… and {len(lines) - _TOLD} more", style=style)
 
 
 async def _append(settings: Settings, found: Import) -> None:

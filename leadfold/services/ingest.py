@@ -22,13 +22,15 @@ from leadfold import config_sync
 from leadfold.config_file import Config
 from leadfold.services.base import changes, ended, served, stop_on_signals
 from leadfold.settings import Settings
-from leadfold.source_settings import source_configs
+from leadfold.source_settings import dictionary_of, source_configs
 from leadfold.wiring import make_log, private_folder, running_database_url, spool_path
 
 log = structlog.get_logger(__name__)
 
 _APPEND_S = 10.0
 _AGAIN_S = 2.0
+#: So often the words of the dictionary that came as events are asked from the read models.
+_WORDS_S = 60.0
 
 
 async def ingest(config: Config) -> None:
@@ -81,11 +83,11 @@ async def _open_at_last(spool: Spool) -> None:
 
 async def _serve(config: Config, event_log: EventLog, spool: Spool, stop: asyncio.Event) -> None:
     settings = config.settings
-    book = SourceBook(source_configs(settings))
+    sources = Sources(settings)
     deps = IngestDeps(
         log=event_log,
         spool=spool,
-        book=book,
+        book=sources.book,
         key_secret=settings.secrets.key_secret.get_secret_value().encode(),
         limits=limits(settings),
         deadline_s=settings.ingest.deadline_s,
@@ -94,24 +96,47 @@ async def _serve(config: Config, event_log: EventLog, spool: Spool, stop: asynci
     publisher = DirectoryPublisher(event_log, settings)
     tasks = [
         asyncio.create_task(publisher.run(), name="directory"),
-        asyncio.create_task(_follow(config, book, publisher), name="config"),
+        asyncio.create_task(_follow(config, sources, publisher), name="config"),
+        asyncio.create_task(sources.learn(), name="dictionary"),
     ]
     try:
         async with served(
             build_app(deps), settings, "ingest", settings.ingest.host, settings.ingest.port
         ) as address:
-            log.info("ingest.serving", address=address, sources=len(book))
+            log.info("ingest.serving", address=address, sources=len(sources.book))
             await stop.wait()
     finally:
         await ended(*tasks)
 
 
-async def _follow(config: Config, book: SourceBook, publisher: DirectoryPublisher) -> None:
+async def _follow(config: Config, sources: Sources, publisher: DirectoryPublisher) -> None:
     """Take over sources and directory of a changed leadfold.toml; the rest of it needs a restart."""
     async for fresh in changes(config):
-        book.replace(source_configs(fresh.settings))
+        sources.take(fresh.settings)
         publisher.want(fresh.settings)
-        log.info("ingest.reloaded", sources=len(book))
+        log.info("ingest.reloaded", sources=len(sources.book))
+
+
+class Sources:
+    """The sources of the current settings, with the words of which their senders are not warned."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._told: Sequence[Event] = ()
+        self.book = SourceBook(source_configs(settings, dictionary_of(settings)))
+
+    def take(self, settings: Settings) -> None:
+        """The settings from now on."""
+        self._settings = settings
+        self.book.replace(source_configs(settings, dictionary_of(settings, self._told)))
+
+    async def learn(self) -> None:
+        """Ask the read models now and then for words that came as events, until cancelled."""
+        while True:
+            await asyncio.sleep(_WORDS_S)
+            if told := await published_before(self._settings):
+                self._told = told
+                self.take(self._settings)
 
 
 def limits(settings: Settings) -> Limits:

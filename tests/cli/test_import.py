@@ -1,17 +1,22 @@
 """Files that people bring: tables in every usual form, errors with line numbers, events that count once."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from domain.directory import Directory
-from domain.facts.company import EmployeeChanged, NumberAssigned
+from domain.event import Event
+from domain.facts.company import DictionaryChanged, EmployeeChanged, NumberAssigned
 from domain.facts.sales import SaleRecorded
 from ingest.sources import SourceConfig
 from leadfold import imports
+from leadfold.config_file import parse
 from leadfold.config_sync import BEGINNING
+from leadfold.source_settings import dictionary_of
 from leadfold.table_files import WrongTable, read_table
 from tests.cli.service import Installation, install
 
@@ -130,6 +135,31 @@ def test_events_from_csv_and_json_lines_count_once(tmp_path: Path) -> None:
     lines.write_text("{\n")
     with pytest.raises(WrongTable, match="line 1: is not JSON"):
         imports.events(lines, source=SOURCE, now=NOW, key_secret=KEY)
+
+
+def test_a_word_that_no_dictionary_knows_is_imported_and_named(tmp_path: Path) -> None:
+    path = tmp_path / "categories.csv"
+    path.write_text(
+        "type;time;phone;category\n"
+        "inquiry.categorised;09.03.2024 19:02;+7 999 000-00-01;repair\n"
+        "inquiry.categorised;09.03.2024 19:03;+7 999 000-00-01;ремнт\n",
+        encoding="utf-8",
+    )
+    source = replace(SOURCE, dictionary=Directory.build([]))
+    found = imports.events(path, source=source, now=NOW, key_secret=KEY)
+    assert (len(found.events), found.wrong) == (2, [])
+    assert [line.line for line in found.doubtful] == [3]
+    assert found.doubtful[0].reason.startswith("category: is not in the dictionary (did you mean repair?)")
+
+
+def test_the_words_of_the_settings_are_known_beside_those_that_came_as_events(tmp_path: Path) -> None:
+    text = f'[secrets]\nkey_secret = "{"k" * 40}"\n[[categories]]\nid = "tyres"\nlabel = "Шины"\n'
+    settings = parse(text, tmp_path / "leadfold.toml")
+    told = DictionaryChanged(dictionary="category", item="wash", label="Мойка")
+    event = Event(UUID(int=1), told.TYPE, 1, "/native/crm", NOW, NOW, 0, None, "x", told, (), None)
+    entries = dictionary_of(settings, [event]).entries
+    known = {item for kind, item in entries if kind == "category"}
+    assert {"tyres", "wash", "repair"} <= known
 
 
 def test_offices_stages_rules_and_receipts_from_csv(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The native contract beyond its tables: identities without ids, limits, the published document."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import jsonschema
@@ -8,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.directory import Directory
+from domain.facts.company import DictionaryChanged
 from domain.facts.registry import FACTS
 from domain.identity import event_id
 from ingest import openapi
@@ -50,6 +53,59 @@ def test_the_same_id_with_other_content_is_kept() -> None:
     assert len(events(one)) == 2
     assert len({e.id for e in events(one)}) == 1
     assert answer(one)["duplicates"] == 1
+
+
+def warned(*given: dict[str, Any], entries: tuple[DictionaryChanged, ...] = ()) -> list[Any]:
+    """Warnings of each event's answer; all are accepted."""
+    built = Directory.build([])
+    known = replace(built, entries={**built.entries, **{(e.dictionary, e.item): e for e in entries}})
+    one = delivery("native", value=list(given))
+    one = replace(one, source=replace(one.source, dictionary=known))
+    results = answer(one)["results"]
+    assert {r["status"] for r in results} == {"accepted"}
+    assert len(events(one)) == len(given)
+    return [r.get("warnings", []) for r in results]
+
+
+def category(word: str) -> dict[str, Any]:
+    return {"type": "inquiry.categorised", "data": {"phone": "89990000001", "category": word}}
+
+
+def test_a_category_that_no_dictionary_knows_is_accepted_with_a_warning() -> None:
+    good, label, slip, far = warned(
+        category("repair"), category("запасные части"), category("ремнт"), category("Иван Петров")
+    )
+    assert good == label == []
+    assert [w["field"] for w in slip] == ["category"]
+    assert "did you mean repair?" in slip[0]["what"]
+    assert "continuation, order_status, other, parts, repair;" in slip[0]["what"]
+    assert "did you mean" not in far[0]["what"]
+    assert "Иван" not in far[0]["what"]  # an answer never quotes what was sent
+    own = DictionaryChanged(dictionary="category", item="tyres", label="Шины")
+    assert warned(category("шины"), entries=(own,)) == [[]]
+
+
+@pytest.mark.parametrize(
+    ("type_", "more"),
+    [
+        ("refusal.recorded", {}),
+        ("booking.cancelled", {"booking_id": "1"}),
+        ("inquiry.result_set", {"result": "refusal"}),
+    ],
+)
+def test_a_refusal_reason_that_no_dictionary_knows_is_accepted_with_a_warning(
+    type_: str, more: dict[str, Any]
+) -> None:
+    one = {"type": type_, "data": {"phone": "89990000001", "reason": "prise", **more}}
+    good = {"type": type_, "data": {"phone": "89990000001", "reason": "Цена", **more}}
+    ((warning,), none) = warned(one, good)
+    assert warning["field"] == "reason"
+    assert "did you mean price?" in warning["what"]
+    assert none == []
+
+
+def test_without_a_dictionary_nobody_is_warned() -> None:
+    assert "warnings" not in answer(delivery("native", value=category("ремнт")))["results"][0]
 
 
 def test_too_long_a_batch() -> None:

@@ -6,7 +6,10 @@ from uuid import uuid4
 
 import pytest
 
+from domain.directory import Directory
+from domain.facts.company import DictionaryChanged
 from domain.rules import Rules
+from tests.reports.facts import said
 from tests.reports.world import World, figures, inquiry, msk, nodes, notices, sale
 
 HALF = Decimal("0.5")
@@ -28,6 +31,33 @@ async def test_d01_only_target_inquiries_and_notices_for_the_rest(world: World) 
         "uncategorised": "D-0.1",
         "excluded:non_target": "D-0.1",
     }
+
+
+async def test_d01_a_mistyped_category_is_told_by_itself(world: World) -> None:
+    """A word that is no category of the dictionary is most often a slip of the pen: not silently «not target»."""
+    await world.add(
+        inquiry(),
+        inquiry(category_id="ремнт", is_target=False),
+        inquiry(category_id="ремнт", is_target=False),
+        inquiry(category_id="it's 100%", is_target=False),
+        inquiry(category_id="other", is_target=False),
+        inquiry(
+            category_id="vip", is_target=True
+        ),  # named as target by the rules: counted, in a dictionary or not
+    )
+    report = await world.report()
+    assert report.total["inquiries"] == 2
+    assert notices(report) == {
+        "excluded:unknown_category:ремнт": 2,
+        "excluded:unknown_category:it's 100%": 1,
+        "excluded:non_target": 1,
+    }
+    assert {n.label.ru for n in report.notices} == {
+        "Неизвестная категория: ремнт", "Неизвестная категория: it's 100%", "Нецелевая категория",
+    }  # fmt: skip
+    known = DictionaryChanged(dictionary="category", item="ремнт", label="Ремнт")
+    world.directory = Directory.build([said(known, "2026-03-01 00:00")])
+    assert "excluded:unknown_category:ремнт" not in notices(await world.report())
 
 
 async def test_g11_marked_contacts_are_outside_whatever_their_category(world: World) -> None:

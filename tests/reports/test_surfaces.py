@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from domain.directory import Directory
-from domain.facts.company import RulePublished
+from domain.facts.company import DictionaryChanged, RulePublished
 from reports import formats
 from reports.as_csv import report_csv
 from reports.as_excel import report_xlsx
@@ -76,6 +76,30 @@ async def test_sql_view_tells_each_inquirys_rule(march: World) -> None:
         " and col_description(attrelid, attnum) is null"
     )
     assert (await comments.fetchone() or (None,))[0] == 0
+
+
+async def test_sql_view_knows_the_categories_of_the_dictionary(march: World) -> None:
+    """Built-in ones, one that a fact adds, one that a later fact removes, and a slip of the pen."""
+    await march.add(*(inquiry(category_id=c, is_target=False) for c in ("ремнт", "tyres", "other", "parts")))
+    told = [
+        said(DictionaryChanged(dictionary="category", item="tyres", label="Шины"), "2026-01-01 10:00"),
+        said(DictionaryChanged(dictionary="category", item="parts", label="x"), "2026-01-01 10:00"),
+        said(DictionaryChanged(dictionary="category", item="parts", label="x", removed=True), "2026-01-02 10:00"),
+    ]  # fmt: skip
+    for number, event in enumerate(told):
+        await store(march, event, None, number)
+    march.directory = replace(march.directory, entries=Directory.build(told).entries)
+    await march.conn.execute("create schema analytics")
+    await march.conn.execute(analytics_ddl(SCHEMA))
+    cursor = await march.conn.execute(
+        "select excluded_by, count(*) from analytics.report_inquiries where not is_included"
+        " and opened_at >= '2026-03-01 00:00+03' and opened_at < '2026-04-01 00:00+03' group by 1"
+    )
+    found = dict(await cursor.fetchall())
+    assert found == {n.key: n.count for n in (await march.report()).notices}
+    assert {key for key in found if "unknown" in key} == {
+        "excluded:unknown_category:ремнт", "excluded:unknown_category:parts",
+    }  # fmt: skip
 
 
 async def test_sql_view_follows_published_rules(march: World) -> None:
