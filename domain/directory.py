@@ -12,7 +12,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cached_property
 from hashlib import sha256
-from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from domain.defaults import DEFAULT_DICTIONARY
@@ -20,6 +19,7 @@ from domain.event import Event
 from domain.facts.base import Fact
 from domain.facts.company import DictionaryChanged, EmployeeChanged, NumberAssigned, PlanSet, RulePublished
 from domain.rules import Rules
+from domain.staff import Staff, Told
 
 DEFAULT_TIMEZONE = "Europe/Moscow"
 
@@ -35,23 +35,13 @@ class SourceInfo:
     channel: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FormerCard:
-    """An employee's card that a later word replaced or removed: what was counted by it stays (G9, R0.50)."""
-
-    since: datetime
-    until: datetime
-    card: EmployeeChanged
-
-
 @dataclass(frozen=True)
 class Directory:
     """Everything the fold must know besides a client's own facts. Immutable; build with ``Directory.build``."""
 
     timezone: str = DEFAULT_TIMEZONE
     sources: Mapping[str, SourceInfo] = field(default_factory=dict)
-    employees: Mapping[str, EmployeeChanged] = field(default_factory=dict)
-    former: tuple[FormerCard, ...] = ()
+    cards: Mapping[str, Told] = field(default_factory=dict)
     numbers: Mapping[str, tuple[NumberAssigned, ...]] = field(default_factory=dict)
     entries: Mapping[tuple[str, str], DictionaryChanged] = field(default_factory=dict)
     rule_versions: tuple[tuple[datetime, Rules], ...] = ()
@@ -75,16 +65,15 @@ class Directory:
             if key is not None:
                 latest[key] = event.data
             if isinstance(event.data, EmployeeChanged):
-                cards.setdefault(event.data.employee_id, []).append((event.time, event.data))
-        employees: dict[str, EmployeeChanged] = {}
+                told = cards.setdefault(event.data.employee_id, [])
+                if not told or told[-1][1] != event.data:  # the same card told again changes nothing
+                    told.append((event.time, event.data))
         numbers: dict[str, list[NumberAssigned]] = {}
         entries: dict[tuple[str, str], DictionaryChanged] = {}
         plans: list[PlanSet] = []
         rules: list[RulePublished] = []
         for fact in latest.values():
             match fact:
-                case EmployeeChanged() if not fact.removed:
-                    employees[fact.employee_id] = fact
                 case NumberAssigned():
                     numbers.setdefault(fact.number, []).append(fact)
                 case DictionaryChanged() if not fact.removed:
@@ -96,8 +85,7 @@ class Directory:
         return cls(
             timezone=timezone,
             sources={s.name: s for s in sources},
-            employees=employees,
-            former=tuple(f for _, told in sorted(cards.items()) for f in _former(told)),
+            cards={who: tuple(told) for who, told in sorted(cards.items())},
             numbers={n: tuple(sorted(a, key=lambda x: x.valid_from or date.min)) for n, a in numbers.items()},
             entries=entries,
             rule_versions=_versions(rules),
@@ -112,8 +100,11 @@ class Directory:
         parts = [
             self.timezone,
             *(repr(self.sources[k]) for k in sorted(self.sources)),
-            *(self.employees[k].model_dump_json() for k in sorted(self.employees)),
-            *(f"{f.since.isoformat()}{f.until.isoformat()}{f.card.model_dump_json()}" for f in self.former),
+            *(
+                f"{at.isoformat()}{c.model_dump_json()}"
+                for k in sorted(self.cards)
+                for at, c in self.cards[k]
+            ),
             *(n.model_dump_json() for k in sorted(self.numbers) for n in self.numbers[k]),
             *(self.entries[k].model_dump_json() for k in sorted(self.entries)),
             *(f"{at.isoformat()}{r.model_dump_json()}" for at, r in self.rule_versions),
@@ -170,42 +161,18 @@ class Directory:
         return names
 
     @cached_property
-    def _logins(self) -> dict[str, str]:
-        logins: dict[str, str] = {}
-        for employee_id, card in sorted(self.employees.items()):
-            for login in (*card.logins, card.name):
-                logins.setdefault(login.strip().casefold(), employee_id)
-        for employee_id in self.employees:
-            logins[employee_id.casefold()] = employee_id
-        for employee_id, card in sorted(self._gone.items()):
-            for login in (employee_id, *card.logins, card.name):
-                logins.setdefault(login.strip().casefold(), employee_id)
-        return logins
+    def staff(self) -> Staff:
+        """The employees through time."""
+        return Staff(self.cards)
 
-    @cached_property
-    def _gone(self) -> dict[str, EmployeeChanged]:
-        """The last card of those who are employees no more."""
-        return {f.card.employee_id: f.card for f in self.former if f.card.employee_id not in self.employees}
+    @property
+    def employees(self) -> Mapping[str, EmployeeChanged]:
+        """Who is an employee by the latest word, with his card."""
+        return self.staff.present
 
     def card_of(self, employee_id: str | None) -> EmployeeChanged | None:
-        """An employee's card; of one who left, the last."""
-        return (self.employees.get(employee_id) or self._gone.get(employee_id)) if employee_id else None
-
-    @cached_property
-    def _extensions(self) -> dict[str, list[Holding]]:
-        held: dict[str, list[Holding]] = {}
-        for _, card in sorted(self.employees.items()):
-            for ext, holding in _holdings(card):
-                held.setdefault(ext, []).append(holding)
-        return held
-
-    @cached_property
-    def _former_extensions(self) -> dict[str, list[tuple[FormerCard, Holding]]]:
-        held: dict[str, list[tuple[FormerCard, Holding]]] = {}
-        for former in self.former:
-            for ext, holding in _holdings(former.card):
-                held.setdefault(ext, []).append((former, holding))
-        return held
+        """An employee's latest card; of one who left, the last that he had."""
+        return self.staff.last(employee_id)
 
     def employee_by_ext(
         self,
@@ -216,27 +183,18 @@ class Directory:
         cabinet: str | None,
         office: str | None = None,
     ) -> str | None:
-        """Who held an extension on the local day of a moment (R0.50).
+        """Who held an extension at a moment (R0.50), by the cards of that time: see ``Staff.holders``.
 
-        A holder named for this source or cabinet goes before one named for all; the cards as they are now before
-        those that were replaced or removed since. ``ext:101`` when nobody or several held it: shown as
-        «номер 101» or «номер 101 (смена)».
+        ``ext:101`` when nobody or several held it: shown as «номер 101» or «номер 101 (смена)».
         """
         if not ext:
             return None
-        day = self.local_day(moment, office)
-        former = self._former_extensions.get(ext, ())
-        if ext not in self._extensions and not former:
+        if ext not in self.staff.held:
             # chat widgets call their agents by ids of their own: those are logins
-            return self._logins.get(ext.casefold(), f"ext:{ext}")
-        now = [h for h in self._extensions.get(ext, ()) if h[1] <= day < h[2]]
-        then = [h for f, h in former if f.since <= moment < f.until and h[1] <= day < h[2]]
-        for valid in (now, then):
-            own = {h[3] for h in valid if h[0] is not None and h[0] in (source, cabinet)}
-            holders = own or {h[3] for h in valid if h[0] is None}
-            if holders:
-                return holders.pop() if len(holders) == 1 else f"ext:{ext}"
-        return f"ext:{ext}"
+            return self.staff.logins.get(ext.casefold(), f"ext:{ext}")
+        day = self.local_day(moment, office)
+        holders = self.staff.holders(ext, moment, day, frozenset((source, cabinet)) - {None})
+        return holders.pop() if len(holders) == 1 else f"ext:{ext}"
 
     def employee_id(
         self, by: str | None, moment: datetime, *, source: str = "", cabinet: str | None = None
@@ -245,23 +203,22 @@ class Directory:
         if by is None or not by.strip():
             return None
         text = by.strip()
-        known = self._logins.get(text.casefold())
+        known = self.staff.logins.get(text.casefold())
         if known:
             return known
-        if text.isdigit() and (text in self._extensions or text in self._former_extensions):
+        if text.isdigit() and text in self.staff.held:
             return self.employee_by_ext(text, moment, source=source, cabinet=cabinet)
         return text
 
-    def team_of(self, employee_id: str | None) -> str | None:
-        """The team of an employee, if known."""
-        card = self.card_of(employee_id)
+    def team_of(self, employee_id: str | None, moment: datetime) -> str | None:
+        """The team of an employee at a moment (G9), if known."""
+        card = self.staff.at(employee_id, moment)
         return card.team if card else None
 
     @cached_property
     def own_phones(self) -> frozenset[str]:
         """Employees' numbers and our own lines: never clients (G11)."""
-        own = {p for card in self.employees.values() for p in card.phones}
-        return frozenset(own | set(self.numbers))
+        return frozenset(self.staff.phones() | set(self.numbers))
 
     def number_on(self, number: str | None, moment: datetime) -> NumberAssigned | None:
         """To which source and office a number of ours belonged on the day of a moment (R3.34)."""
@@ -276,7 +233,7 @@ class Directory:
         if employee_id is None:
             return Decimal(0)
         day = self.local_day(moment, office)
-        team = self.team_of(employee_id)
+        team = self.team_of(employee_id, moment)
         own: Decimal | None = None
         shared: Decimal | None = None
         for plan in self.plans:
@@ -289,25 +246,6 @@ class Directory:
             elif plan.employee_id is None and (plan.team is None or plan.team == team):
                 shared = plan.value
         return own if own is not None else shared if shared is not None else Decimal(0)
-
-
-Holding = tuple[str | None, date, date, str]
-"""Scope, first day, the day after the last, employee."""
-
-
-def _holdings(card: EmployeeChanged) -> Iterable[tuple[str, Holding]]:
-    for e in card.extensions:
-        yield e.ext, (e.scope or None, e.valid_from or date.min, e.valid_to or date.max, card.employee_id)
-
-
-def _former(told: list[tuple[datetime, EmployeeChanged]]) -> Iterable[FormerCard]:
-    """The cards of one employee, in order, that no longer hold: with another set of extensions, or of one who left."""
-    since = _BEGINNING  # an employee's first card tells of the time before it too
-    for (_, card), (until, after) in pairwise(told):
-        if not card.removed and (after.removed or card.extensions != after.extensions):
-            yield FormerCard(since, until, card)
-        if card.removed != after.removed or card.extensions != after.extensions:
-            since = until
 
 
 def item_key(fact: Fact) -> tuple[str, ...] | None:
@@ -328,7 +266,6 @@ def item_key(fact: Fact) -> tuple[str, ...] | None:
 
 _DEFAULT_RULES = Rules()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 def _versions(published: list[RulePublished]) -> tuple[tuple[datetime, Rules], ...]:

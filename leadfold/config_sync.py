@@ -2,7 +2,8 @@
 
 Only the ingest process does this, at start and after every change of the file. It remembers in a small file of the
 data folder what it has published. An item that was never published gets the time `BEGINNING`, so that all history sees
-it; a later change gets the time of the change. When the small file is lost, the read models are asked what they know;
+it; a later change gets the time of the change. So does an employee who is added when others were published before: he
+may take over an extension, and one that nobody held until then is his for all history anyway. When the small file is lost, the read models are asked what they know;
 when they do not answer either, everything is published once more with the time of now: the same contents, so nothing
 changes for the reader.
 
@@ -166,12 +167,14 @@ def plan(
 ) -> tuple[list[Event], State]:
     """The events that bring the log from ``state`` to ``wanted``, and the state afterwards. Pure."""
     after = dict(state.items)
+    staffed = any(isinstance(known.fact, EmployeeChanged) for known in state.items.values())
     events = []
     for key, fact in wanted.items():
         before = state.items.get(key)
         if before is not None and not before.gone and before.fact == fact:
             continue
-        time = _after(before, now) if before else BEGINNING if state.complete else now
+        first = state.complete and not (isinstance(fact, EmployeeChanged) and staffed)
+        time = _after(before, now) if before else BEGINNING if first else now
         after[key] = Published(fact, before.changes + 1 if before else 0, time)
         events.append(_event(key, after[key], key_secret))
     for key, before in state.items.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -153,10 +153,21 @@ def _items(
         if known.get(key) == fact:
             same += 1
             continue
-        # What nobody knew yet holds for all history; a change holds from now on.
-        time = BEGINNING if directory is not None and key not in known else now
+        time = BEGINNING if directory is not None and _holds_always(fact, key, directory, known) else now
         found.events.append(_event(fact, key, time, now, key_secret))
     return Import(found.events, found.wrong, same)
+
+
+def _holds_always(
+    fact: Fact, key: tuple[str, ...], directory: Directory, known: Mapping[tuple[str, ...], Fact]
+) -> bool:
+    """What nobody knew yet holds for all history, a change from now on; so does who comes to known colleagues.
+
+    He may take over an extension; one that nobody held before is his for all history anyway.
+    """
+    if isinstance(fact, EmployeeChanged):
+        return not directory.cards
+    return key not in known
 
 
 def _known(directory: Directory) -> dict[tuple[str, ...], Fact]:

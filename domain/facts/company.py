@@ -31,7 +31,7 @@ class Extension(BaseModel):
 
 
 class EmployeeChanged(DirectoryFact):
-    """The whole card of an employee as it is from now on (G9, R0.50)."""
+    """The whole card of an employee as it is from this event's time on; what was before stays (G9, R0.50)."""
 
     TYPE: ClassVar[str] = "employee.changed"
     employee_id: Key

@@ -104,7 +104,7 @@ def _inquiry(
         office_zone=directory.zone_of(i.office),
         employee_id=i.employee,
         employee_basis=i.employee_basis,
-        team=directory.team_of(i.employee),
+        team=directory.team_of(i.employee, i.opened_at),
         category_id=i.category,
         categorised_at=i.categorised_at,
         is_target=i.is_target,

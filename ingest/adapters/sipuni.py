@@ -266,10 +266,10 @@ class _Message:
         return cause
 
     def record_link(self) -> str | None:
-        """The link to the recording, decoded as often as it was encoded."""
+        """The link to the recording, decoded as often as it was encoded: twice is usual, more was seen."""
         url = reading.text(self.fields.get("call_record_link"), 4000)
-        for _ in range(3):
-            if url and re.search("%3A", url, re.IGNORECASE):
+        for _ in range(4):
+            if url and (re.search("%3A", url, re.IGNORECASE) or not re.match(r"https?://", url)):
                 url = unquote(url)
         return url if url and re.match(r"https?://", url) and len(url) <= 2000 else None
 

@@ -60,6 +60,23 @@ def test_change_and_back_again_are_three_events() -> None:
     assert Directory.build([*third, *first, *second]).employees["anna"].name == "Анна"
 
 
+def test_who_is_added_later_takes_over_from_then_on() -> None:
+    """G9: an extension handed to a new colleague leaves its past with the former; one of nobody's has no other past."""
+    first, state = step(anna(), State())
+    ivan = '[[employees]]\nid = "ivan"\nname = "Иван"\nextensions = ["101", "102"]\n'
+    second, _ = step(anna(ext="103") + ivan, state)
+    assert {e.time for e in second} == {NOW}
+    directory = Directory.build([*first, *second])
+
+    def on(ext: str, days: int) -> str | None:
+        return directory.employee_by_ext(ext, NOW + timedelta(days=days), source="main", cabinet=None)
+
+    assert [(on("101", d), on("102", d), on("103", d)) for d in (-1, 1)] == [
+        ("anna", "ivan", "anna"),
+        ("ivan", "ivan", "anna"),
+    ]
+
+
 def test_publishing_twice_is_one_event() -> None:
     once, _ = step(anna(), State())
     again, _ = step(anna(), State(), NOW + timedelta(days=1))

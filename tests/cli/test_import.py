@@ -69,6 +69,16 @@ def test_what_is_known_is_left_out_and_a_change_holds_from_now(tmp_path: Path) -
     assert Directory.build([*first.events, *changed.events]).employees["ivan"].name == "Пётр"
 
 
+def test_who_comes_to_known_colleagues_comes_now(tmp_path: Path) -> None:
+    """He may take over an extension: its past stays with whose it was."""
+    path = tmp_path / "staff.csv"
+    path.write_text("id;name;extensions\nanna;Анна;101\n")
+    first = employees(path, Directory())
+    path.write_text("id;name;extensions\nanna;Анна;\nivan;Иван;101\n")
+    second = employees(path, Directory.build(first.events))
+    assert [(e.subject, e.time) for e in second.events] == [("anna", NOW), ("ivan", NOW)]
+
+
 def test_every_wrong_line_is_named(tmp_path: Path) -> None:
     path = tmp_path / "staff.csv"
     path.write_text(

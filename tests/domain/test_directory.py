@@ -55,9 +55,9 @@ def test_extension_own_cabinet_before_everywhere_and_shared() -> None:
         EmployeeChanged(employee_id="c", name="В", extensions=(Extension(ext="102"),)),
         EmployeeChanged(employee_id="d", name="Г", extensions=(Extension(ext="102"),)),
     )
-    assert book.employee_by_ext("101", at(), source="main", cabinet="077001") == "b"
-    assert book.employee_by_ext("101", at(), source="main", cabinet="5") == "a"
-    assert book.employee_by_ext("102", at(), source="main", cabinet=None) == "ext:102"
+    assert book.employee_by_ext("101", at(hours=1), source="main", cabinet="077001") == "b"
+    assert book.employee_by_ext("101", at(hours=1), source="main", cabinet="5") == "a"
+    assert book.employee_by_ext("102", at(hours=1), source="main", cabinet=None) == "ext:102"
 
 
 def test_agent_of_a_chat_by_login_where_no_extension_is_meant() -> None:
@@ -114,57 +114,3 @@ def test_day_end_across_daylight_change() -> None:
     start = datetime(2026, 3, 28, 23, 0, tzinfo=UTC)
     assert book.local_day(start, "b") == date(2026, 3, 29)
     assert book.day_end(start, "b") == datetime(2026, 3, 29, 22, 0, tzinfo=UTC)
-
-
-def card(who: str, *exts: str, removed: bool = False) -> EmployeeChanged:
-    """A card of the team «call-centre»."""
-    held = tuple(Extension(ext=e) for e in exts)
-    return EmployeeChanged(employee_id=who, name=who.title(), team="cc", extensions=held, removed=removed)
-
-
-def test_what_one_who_left_did_stays_his() -> None:
-    """G9, R0.50, D-0.11: a removed card tells that he is gone from now on, not that he never was."""
-    story = Story()
-    told = [
-        story.say(card("anna", "201"), at()),
-        story.say(PlanSet(team="cc", metric="arrival_rate", value=Decimal(100)), at()),
-        story.say(card("anna", "201", removed=True), at(days=10)),
-    ]
-    book = Directory.build(told)
-    assert book.employees == {}
-    for days, who in ((-9, "anna"), (9, "anna"), (10, "ext:201"), (11, "ext:201")):
-        assert book.employee_by_ext("201", at(days=days), source="main", cabinet=None) == who
-    assert book.team_of("anna") == "cc"
-    assert book.arrival_rate("anna", at(days=9), None) == Decimal(100)
-    last = book.card_of("anna")
-    assert last is not None
-    assert last.name == "Anna"
-
-
-def test_an_extension_that_a_card_no_longer_names_was_held_until_then() -> None:
-    """R0.50; but whose card names it now held it always, if no days are told: that is how a mistake is mended."""
-    story = Story()
-    told = [
-        story.say(card("anna", "201"), at()),
-        story.say(card("ivan", "202"), at()),
-        story.say(card("anna", "203"), at(days=10)),
-        story.say(card("ivan", "201"), at(days=10)),
-    ]
-    book = Directory.build(told)
-    held = {
-        e: book.employee_by_ext(e, at(days=5), source="main", cabinet=None) for e in ("201", "202", "203")
-    }
-    assert held == {"201": "ivan", "202": "ivan", "203": "anna"}
-    assert book.employee_by_ext("202", at(days=10), source="main", cabinet=None) == "ext:202"
-
-
-def test_one_who_came_back_has_not_held_it_meanwhile() -> None:
-    story = Story()
-    told = [
-        story.say(card("anna", "201"), at()),
-        story.say(card("anna", removed=True), at(days=1)),
-        story.say(card("anna", "202"), at(days=2)),
-    ]
-    book = Directory.build(told)
-    by_day = [book.employee_by_ext("201", at(days=d), source="main", cabinet=None) for d in (0.5, 1.5, 2.5)]
-    assert by_day == ["anna", "ext:201", "ext:201"]

@@ -57,7 +57,7 @@ def directory() -> Directory:
     )
     return replace(
         base,
-        employees={e.employee_id: e for e in people},
+        cards={e.employee_id: ((datetime(2000, 1, 1, tzinfo=UTC), e),) for e in people},
         entries={**base.entries, ("office", "ekb"): office},
     )
 
