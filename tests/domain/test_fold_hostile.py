@@ -12,7 +12,6 @@ from domain.facts.company import DeliveryUnreadable
 from domain.facts.inquiries import WalkInRegistered
 from domain.facts.sites import CallbackRequested, FormSubmitted
 from domain.fold import fold_group
-from domain.rows import InquiryRow
 from tests.domain.story import PHONE, Story, at
 from tests.ingest.support import delivery, events
 from tests.support.hostile import EVENTS
@@ -23,11 +22,6 @@ OTHER = "+79031234568"
 def told(objects: list[dict[str, Any]]) -> list[Event]:
     found = [e for one in objects for e in events(delivery("native", value=one))]
     return [e for e in found if not isinstance(e.data, DeliveryUnreadable)]
-
-
-def inquiries(story: Story) -> list[InquiryRow]:
-    found = fold_group(story.events, story.directory)["inquiry"]
-    return [row for row in found if isinstance(row, InquiryRow)]
 
 
 def walkin(number: int, phone: str) -> dict[str, Any]:
@@ -52,7 +46,7 @@ def test_a_walkin_told_again_under_another_id_is_one_inquiry() -> None:
     story = Story()
     story.say(WalkInRegistered(walkin_id="7", phone=PHONE), at())
     story.say(WalkInRegistered(walkin_id="7", phone=PHONE, by="anna", office="north"), at(minutes=3))
-    (inquiry,) = inquiries(story)
+    (inquiry,) = story.fold().inquiries()
     assert inquiry.opened_at == at()
     assert set(inquiry.events) == {e.id for e in story.events}
     assert inquiry.office_id == "north"
@@ -60,9 +54,9 @@ def test_a_walkin_told_again_under_another_id_is_one_inquiry() -> None:
 
 def test_a_form_told_again_beyond_the_window_is_one_inquiry_and_counts_once_it_has_a_contact() -> None:
     story = Story()
-    story.say(FormSubmitted(submission_id="5", client_id="c"), at())
-    story.say(FormSubmitted(submission_id="5", client_id="c", phone=PHONE), at(days=2))
-    (inquiry,) = inquiries(story)
+    story.say(FormSubmitted(submission_id="5", visitor_id="c"), at())
+    story.say(FormSubmitted(submission_id="5", visitor_id="c", phone=PHONE), at(days=2))
+    (inquiry,) = story.fold().inquiries()
     assert inquiry.excluded is None
 
 
@@ -70,5 +64,5 @@ def test_a_callback_told_again_is_one_inquiry() -> None:
     story = Story()
     story.say(CallbackRequested(callback_id="5", phone=PHONE), at())
     story.say(CallbackRequested(callback_id="5", phone=PHONE), at(days=6))
-    (inquiry,) = inquiries(story)
+    (inquiry,) = story.fold().inquiries()
     assert inquiry.opened_at == at()
