@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from domain.event import Event, Evidence, EvidencePointer
 from domain.facts.registry import UnknownFact, read_fact
 from domain.identity import read_id
-from eventlog.contract import Record
+from eventlog.contract import Headers, Record
 
 CONTENT_TYPE: Final = b"application/json"
 
@@ -44,22 +44,24 @@ def seal(event: Event) -> Record:
     """Turn an event into the record that is stored."""
     key = event.partitionkey.encode()
     received = _stamp(event.received)
-    type_, source, schema = _names(event.type, event.version, event.source)
-    headers: list[tuple[str, bytes]] = [
+    type_, source, schema, revision, basis = _constant(
+        event.type, event.version, event.source, event.revision, event.time_basis
+    )
+    headers: Headers = (
         ("content-type", CONTENT_TYPE),
         ("ce_specversion", b"1.0"),
-        ("ce_id", str(event.id).encode()),
-        ("ce_type", type_),
-        ("ce_source", source),
+        ("ce_id", orjson.dumps(event.id)[1:-1]),
+        type_,
+        source,
         ("ce_time", received if event.time is event.received else _stamp(event.time)),
-        ("ce_dataschema", schema),
+        schema,
         ("ce_partitionkey", key),
         ("ce_received", received),
-        ("ce_revision", b"%d" % event.revision),
-        ("ce_timebasis", event.time_basis.encode()),
-    ]
+        revision,
+        basis,
+    )
     if event.subject:
-        headers.append(("ce_subject", event.subject.encode()))
+        headers += (("ce_subject", event.subject.encode()),)
     value: dict[str, Any] = {
         # What `model_dump_json` gives, without its way over a text.
         "fact": orjson.Fragment(event.data.__pydantic_serializer__.to_json(event.data, exclude_none=True)),
@@ -69,10 +71,10 @@ def seal(event: Event) -> Record:
         value["evidence"] = _evidence_out(event.evidence)
     elif event.evidence is not None:
         value["evidence"] = {
-            "delivery_id": str(event.evidence.delivery_id),
-            "event_id": str(event.evidence.event_id),
+            "delivery_id": event.evidence.delivery_id,
+            "event_id": event.evidence.event_id,
         }
-    return Record(key, orjson.dumps(value), tuple(headers))
+    return Record(key, orjson.dumps(value), headers)
 
 
 def unseal(record: Record, *, with_evidence: bool = True, pointed: bool = False) -> Event | Undecodable:
@@ -113,8 +115,15 @@ def unseal(record: Record, *, with_evidence: bool = True, pointed: bool = False)
 
 
 @lru_cache(maxsize=1024)
-def _names(type_: str, version: int, source: str) -> tuple[bytes, bytes, bytes]:
-    return type_.encode(), source.encode(), dataschema(type_, version).encode()
+def _constant(type_: str, version: int, source: str, revision: int, basis: str) -> Headers:
+    """The headers that all events of a type and source have alike."""
+    return (
+        ("ce_type", type_.encode()),
+        ("ce_source", source.encode()),
+        ("ce_dataschema", dataschema(type_, version).encode()),
+        ("ce_revision", b"%d" % revision),
+        ("ce_timebasis", basis.encode()),
+    )
 
 
 def _stamp(moment: datetime) -> bytes:
@@ -130,11 +139,11 @@ def _moment(raw: bytes) -> datetime:
 
 def _evidence_out(evidence: Evidence) -> dict[str, Any]:
     out: dict[str, Any] = {
-        "delivery_id": str(evidence.delivery_id),
+        "delivery_id": evidence.delivery_id,
         "method": evidence.method,
         "path": evidence.path,
         "query": evidence.query,
-        "headers": [list(h) for h in evidence.headers],
+        "headers": evidence.headers,
         "adapter": evidence.adapter,
     }
     try:

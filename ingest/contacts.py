@@ -89,6 +89,10 @@ _SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
     "honeypot": ("website",),
 }
 _ROLE: Final = {name: role for role, names in _SYNONYMS.items() for name in names}
+#: Roles that go over as names and as identifiers.
+_NAMES: Final = frozenset({"name", "form_id", "form_name", "page", "referrer"})
+_KEYS: Final = frozenset({"submission_id", "weak_id"})
+_FORBIDDEN: Final = "forbidden"
 _TEL: Final = re.compile(r"(?:tel|phone|телефон)[-_ ]?\d*")
 _LOOKS_PHONE: Final = re.compile(r"\+?[\d\s().\-\u00a0\u2010-\u2015]{7,30}")
 #: Fields about the visit and not from the visitor: nothing is guessed from their values.
@@ -135,6 +139,12 @@ def role_of(name: str) -> str | None:
     return found
 
 
+@lru_cache(maxsize=4096)
+def _part_of(name: str) -> str | None:
+    """The role of a field, or that it is meant for a secret: one look instead of two."""
+    return _FORBIDDEN if is_secret_name(name) else role_of(name)
+
+
 def read(fields: Iterable[tuple[str, Any]], source: SourceConfig) -> Filled:
     """Sort the fields of a form. The first field of a role wins; a further one stays among the extra fields."""
     filled = Filled()
@@ -143,9 +153,11 @@ def read(fields: Iterable[tuple[str, Any]], source: SourceConfig) -> Filled:
     secrets = source.secrets()
     for name, value in fields:
         said = text(value, TEXT) if type(value) is str else joined(value)
-        if said is None or is_secret_name(name) or said in secrets or said == STARS:
+        if said is None:
             continue
-        role = role_of(name)
+        role = _part_of(name)
+        if role == _FORBIDDEN or said in secrets or said == STARS:
+            continue
         if role is None or role in roles:
             rest.append((name, value))
         else:
@@ -160,19 +172,27 @@ def read(fields: Iterable[tuple[str, Any]], source: SourceConfig) -> Filled:
 def _take(
     filled: Filled, roles: Mapping[str, str], rest: list[tuple[str, Any]], source: SourceConfig
 ) -> None:
-    full = roles.get("name") or " ".join(roles[role] for role in ("first_name", "last_name") if role in roles)
-    filled.name = text(full)
-    if raw := text(roles.get("phone")):
-        filled.phone, filled.phone_raw = normalise(raw, source.region, source.area_code).e164, raw
-    if said := roles.get("email"):
-        filled.email = email(said)
-        if filled.email is None:
-            rest.append(("email", said))
-    filled.text = text(roles.get("text"), TEXT)
-    filled.form_id, filled.form_name = text(roles.get("form_id"), NAME), text(roles.get("form_name"), NAME)
-    filled.page, filled.referrer = text(roles.get("page"), NAME), text(roles.get("referrer"), NAME)
-    filled.submission_id, filled.weak_id = key(roles.get("submission_id")), key(roles.get("weak_id"))
+    # All of `roles` went through `text` and is at most TEXT long: only what may be too long is read once more.
+    for role, said in roles.items():
+        if role in _NAMES:
+            setattr(filled, role, _short(said))
+        elif role in _KEYS:
+            setattr(filled, role, key(said))
+    filled.text = roles.get("text")
     filled.spam = "honeypot" in roles
+    if raw := roles.get("phone"):
+        filled.phone_raw = raw = _short(raw)
+        filled.phone = normalise(raw, source.region, source.area_code).e164
+    if address := roles.get("email"):
+        filled.email = email(address)
+        if filled.email is None:
+            rest.append(("email", address))
+    if filled.name is None:
+        filled.name = text(" ".join(roles[role] for role in ("first_name", "last_name") if role in roles))
+
+
+def _short(said: str) -> str:
+    return said if len(said) <= NAME else said[:NAME].rstrip()
 
 
 def _sniff(filled: Filled, rest: list[tuple[str, Any]], source: SourceConfig) -> None:

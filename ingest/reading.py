@@ -57,7 +57,7 @@ def joined(value: Any, limit: int = TEXT) -> str | None:
     """A scalar or a list of scalars as one text, joined by «, »."""
     if type(value) is not str and isinstance(value, list):
         parts = [part for part in (text(item, limit) for item in value) if part]
-        return ", ".join(parts)[:limit] or None
+        return ", ".join(parts)[:limit].rstrip() or None
     return text(value, limit)
 
 

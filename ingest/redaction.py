@@ -13,12 +13,13 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, quote_plus
 
+from ingest.decoding import clean_text
 from ingest.sources import SourceConfig
 
 STARS: Final = "***"
 
 #: Longer headers are looked through every time anew: nobody fills our memory with them.
-_REMEMBERED: Final = 200
+_REMEMBERED: Final = 500
 
 _NAMES: Final = (
     "token",
@@ -99,12 +100,8 @@ def _hide_text(text: str, secrets: tuple[str, ...]) -> str:
     return _hide(text.encode("utf-8", "replace"), secrets).decode("utf-8", "replace")
 
 
-#: For what all deliveries of a source have in common: its path, the sender's name, the content type.
-_hide_again = lru_cache(maxsize=1024)(_hide_text)
-
-
 def path(raw: str, source: SourceConfig) -> str:
-    """``/in/main/<secret>`` → ``/in/main/***``."""
+    """``/in/main/<secret>`` → ``/in/main/***``, as a clean text."""
     return _path(raw, source.secrets())
 
 
@@ -113,7 +110,7 @@ def _path(raw: str, secrets: tuple[str, ...]) -> str:
     parts = raw.split("/")
     if len(parts) > 3 and parts[1] == "in":
         parts[3:] = [STARS]
-    return _hide_text("/".join(parts), secrets)
+    return clean_text(_hide_text("/".join(parts), secrets))
 
 
 def query(raw: str, source: SourceConfig) -> str:
@@ -127,19 +124,26 @@ def query(raw: str, source: SourceConfig) -> str:
 
 
 def headers(raw: Mapping[str, str], source: SourceConfig) -> tuple[tuple[str, str], ...]:
-    """The headers that matter, secrets replaced."""
-    secrets = source.secrets()
-    kept = [
-        (n, _hide_again(value, secrets) if len(value) <= _REMEMBERED else _hide_text(value, secrets))
-        for n in _KEPT
-        if (value := raw.get(n))
-    ]
+    """The headers that matter, as clean texts, secrets replaced."""
+    told = tuple([(n, value) for n in _KEPT if (value := raw.get(n))])
     hidden = [n for n in _SECRET if n in raw]
     if source.options.get("key_in") == "header":
         own = source.options.get("key_name", "").lower()
         if own and own in raw and own not in hidden:
             hidden.append(own)
-    return (*kept, *((n, STARS) for n in hidden))
+    short = sum([len(value) for _, value in told]) <= _REMEMBERED
+    return (_shown_again if short else _shown)(told, tuple(hidden), source.secrets())
+
+
+def _shown(
+    told: tuple[tuple[str, str], ...], hidden: tuple[str, ...], secrets: tuple[str, ...]
+) -> tuple[tuple[str, str], ...]:
+    kept = [(name, clean_text(_hide_text(value, secrets))) for name, value in told]
+    return (*kept, *[(name, STARS) for name in hidden])
+
+
+#: For what all deliveries of a source have in common: the sender's name, the content type.
+_shown_again = lru_cache(maxsize=1024)(_shown)
 
 
 def body(raw: bytes, source: SourceConfig) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 import structlog
@@ -30,6 +31,8 @@ log = structlog.get_logger(__name__)
 
 #: Longest part of a body that goes into the evidence of a record that would otherwise be too large for the log.
 _CUT: Final = 128 * 1024
+#: With a value of so many bytes no record is too large: ids, types and names of sources are short.
+_SURELY: Final = MAX_RECORD_BYTES // 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ def records_of(
             trace=trace_of(error),
         )
         return cut_records(translated, delivery, adapter, key_secret, why(error))
-    if all(record_bytes(record) <= MAX_RECORD_BYTES for record in records):
+    if all(len(r.value) <= _SURELY or record_bytes(r) <= MAX_RECORD_BYTES for r in records):
         return records, translated
     return cut_records(translated, delivery, adapter, key_secret)
 
@@ -173,12 +176,17 @@ def evidence_of(delivery: Delivery, adapter: Adapter) -> Evidence:
     return Evidence(
         delivery_id=name_id(f"delivery {digest}"),
         method=delivery.method,
-        path=clean_text(path),
+        path=path,
         query=clean_text(query),
-        headers=tuple((n, clean_text(v)) for n, v in redaction.headers(delivery.headers, source)),
+        headers=redaction.headers(delivery.headers, source),
         body=body,
-        adapter=f"{adapter.provider}@{adapter.REVISION}",
+        adapter=_by(adapter.provider, adapter.REVISION),
     )
+
+
+@lru_cache(maxsize=256)
+def _by(provider: str, revision: int) -> str:
+    return f"{provider}@{revision}"
 
 
 def why(error: Exception) -> str:

@@ -6,6 +6,7 @@ the site owner's. Of the visitor's cookies only counters are kept.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, ClassVar, Final
 
 import orjson
@@ -52,19 +53,21 @@ class Tilda(Adapter):
         fields = delivery.fields
         options = delivery.source.options
         secret_field = options.get("key_name") if options.get("key_in") in ("body", "query") else None
-        by_name = {k.lower(): v for k, v in fields.items()}
-        own = [
-            (k, v)
-            for (k, v), lowered in zip(fields.items(), map(str.lower, fields), strict=True)
-            if k != secret_field and lowered not in _SERVICE and not lowered.startswith("utm_")
-        ]
+        own: list[tuple[str, Any]] = []
+        service: dict[str, Any] = {}
+        for name, value in fields.items():
+            kind = _service(name)
+            if kind is not None:
+                service[kind] = value
+            elif name != secret_field:
+                own.append((name, value))
         filled = contacts.read(own, delivery.source)
         extra = filled.extra
-        if payment := _payment(by_name.get("payment")):
+        if payment := _payment(service.get("payment")):
             extra["payment"] = payment
         if not (filled.has_contact or filled.name or filled.text or extra):
             return Translation([], _OK, kept="a form without fields")
-        cookies = cookie_pairs(reading.text(by_name.get("cookies"), 20_000))
+        cookies = cookie_pairs(reading.text(service.get("cookies"), 20_000))
         page = filled.page or reading.text(delivery.header("referer"))
         said = FormSubmitted(
             submission_id=filled.submission_id
@@ -87,6 +90,13 @@ class Tilda(Adapter):
             spam=filled.spam,
         )
         return Translation([Said(said, (said.submission_id,), None, said.submission_id)], _OK)
+
+
+@lru_cache(maxsize=4096)
+def _service(name: str) -> str | None:
+    """The lower-case name of a field that is no field of the visitor's own."""
+    lowered = name.lower()
+    return lowered if lowered in _SERVICE or lowered.startswith("utm_") else None
 
 
 def is_probe(value: Any) -> bool:

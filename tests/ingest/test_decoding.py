@@ -202,6 +202,8 @@ def test_pairs_are_those_of_the_standard_library(text: str) -> None:
                 "N{DIGIT ONE}",
                 "u0041",
                 "\n",
+                "\r",
+                "=3D",
                 "+",
                 "&",
                 "=",
