@@ -27,6 +27,12 @@ class Rules(BaseModel):
     request_return_hours: int = Field(24, ge=0, description="L11: our call after a form joins it")
     missed_window_hours: int = Field(24, ge=0, description="L10: further missed calls are the same inquiry")
     missed_return_hours: int = Field(72, ge=0, description="L8: our call after a missed one is its return")
+    outgoing_category_hours: int = Field(
+        24, ge=0, description="D-0.10: a category by phone after our call makes it an outgoing inquiry"
+    )
+    clock_skew_seconds: int = Field(
+        120, ge=0, description="two systems' clocks: how long before an inquiry begins facts may speak of it"
+    )
     form_duplicate_minutes: int = Field(10, ge=0, description="L13")
     chat_silence_hours: int = Field(
         24, ge=0, description="R0.18: silence after which a dialogue is a new inquiry"
@@ -38,6 +44,6 @@ class Rules(BaseModel):
     unknown_end_hours: int = Field(6, ge=0, description="D-4.18")
     absorb_minutes: int = Field(30, ge=0, description="L16: a CRM's lead absorbs our policy lead")
 
-    def days(self, name: str) -> timedelta:
+    def span(self, name: str) -> timedelta:
         """A setting as a duration, by the unit at the end of its name (days, hours, minutes, seconds)."""
         return timedelta(**{name.rpartition("_")[2]: getattr(self, name)})

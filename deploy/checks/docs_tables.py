@@ -78,6 +78,8 @@ RULES = {
     "request_return_hours": "our call after a form is the answer to it (L11)",
     "missed_window_hours": "further missed calls of the client are the same inquiry (L10)",
     "missed_return_hours": "our call after a missed one is its return (L8)",
+    "outgoing_category_hours": "a category told by phone means our call of not longer ago that answered nothing (D-0.10)",
+    "clock_skew_seconds": "a fact of so shortly before a client's first inquiry is about it: two systems' clocks differ",
     "form_duplicate_minutes": "the same form from the same person is one (L13)",
     "chat_silence_hours": "after such a silence a dialogue is a new inquiry (R0.18)",
     "same_call_seconds": "two systems tell one call: the largest difference of their starts",

@@ -294,11 +294,14 @@ def belongs_to(opened: Opened, refs: Iterable[str], at: datetime, directory: Dir
     named = opened.named(refs, at)
     if named is not None and named.is_target:
         return named
-    window = directory.rules_at(at).days("attribution_days")
+    window = directory.rules_at(at).span("attribution_days")
     recent = [i for i in opened.inquiries if i.opened_at <= at and at - i.opened_at <= window]
     free = [i for i in recent if not any(a <= at for a in i.arrivals)]
     targets = [i for i in free if i.is_target]
     latest = max(targets, key=lambda i: (i.opened_at, i.id), default=None)
     if latest is not None:
         return latest
-    return named or max(free, key=lambda i: (i.category is None, i.opened_at, i.id), default=None)
+    found = named or max(free, key=lambda i: (i.category is None, i.opened_at, i.id), default=None)
+    return found or min(
+        opened.just_after(at), key=lambda i: (not i.is_target, i.opened_at, i.id), default=None
+    )

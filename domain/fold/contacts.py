@@ -93,7 +93,7 @@ def form_contacts(events: Iterable[Event], directory: Directory) -> list[Contact
         if isinstance(fact, FormSubmitted):
             identity = ref("inquiry", str(inquiry_id(event.source, "form", fact.submission_id)))
             names = (ref("form", fact.submission_id, event.source_name), identity)
-            window = directory.rules_at(event.time).days("form_duplicate_minutes")
+            window = directory.rules_at(event.time).span("form_duplicate_minutes")
             first = next(
                 (
                     c
@@ -166,7 +166,7 @@ def chat_contacts(events: Iterable[Event], directory: Directory) -> list[Contact
             by_chat.setdefault((event.source, event.data.chat_id), []).append(event)
     found: list[Contact] = []
     for (source, chat_id), facts in by_chat.items():
-        silence = directory.rules_at(facts[0].time).days("chat_silence_hours")
+        silence = directory.rules_at(facts[0].time).span("chat_silence_hours")
         found += _dialogues(source, chat_id, [p for e in facts for p in _stretches(e, silence)], silence)
     return found
 

@@ -1,6 +1,6 @@
-"""Inquiries: which contacts open one, which join one, and what operators said about it.
+"""Inquiries: which of them a fact means, and what operators said about it. ``domain.fold.opening`` opens them.
 
-Decisions: D-0.1, D-0.3, D-0.4, D-0.9, D-0.10, L8–L13, R0.11–R0.18, G9.
+Decisions: D-0.1, D-0.3, D-0.4, R0.34, G9.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from domain.event import Event
 from domain.facts.inquiries import InquiryCategorised, InquiryResultSet, RefusalRecorded
 from domain.fold.contacts import Contact
 from domain.refs import kind_of
-
-Verdict = InquiryCategorised | InquiryResultSet | RefusalRecorded
 
 
 @dataclass(slots=True)
@@ -59,7 +57,8 @@ class Inquiry:
 class Opened:
     """The inquiries of one client, in order of opening, and the way from any name of a contact to its inquiry."""
 
-    def __init__(self) -> None:
+    def __init__(self, directory: Directory) -> None:
+        self.directory = directory
         self.inquiries: list[Inquiry] = []
         self.by_key: dict[str, list[Inquiry]] = {}
 
@@ -104,118 +103,16 @@ class Opened:
         return named if named is not None or mere_touch else self.latest(event.time)
 
     def latest(self, at: datetime) -> Inquiry | None:
-        """The client's latest inquiry at a moment."""
-        return max(
-            (i for i in self.inquiries if i.opened_at <= at), key=lambda i: (i.opened_at, i.id), default=None
-        )
+        """The client's latest inquiry at a moment; when he had none yet, the first of just after it."""
+        past = [i for i in self.inquiries if i.opened_at <= at]
+        if past or not self.inquiries:
+            return max(past, key=lambda i: (i.opened_at, i.id), default=None)
+        return min(self.just_after(at), key=lambda i: (i.opened_at, i.id), default=None)
 
-
-def open_inquiries(contacts: list[Contact], verdicts: list[Event], directory: Directory) -> Opened:
-    """Walk a client's contacts in order of time; each opens an inquiry, joins one, or stays a mere touch."""
-    opened = Opened()
-    categorised = {r for e in verdicts if isinstance(e.data, InquiryCategorised) for r in e.refs}
-    asked = {c.callback_id: c.at for c in contacts if c.call is None and c.callback_id}
-    moments: list[tuple[datetime, int, UUID, Contact | Event]] = [
-        # a request stands before its call: of one moment when one message tells both, later when two clocks do
-        (c.at, 0, c.id, c)
-        if c.call is None
-        else (max(c.at, asked.get(c.callback_id or "", c.at)), 1, c.id, c)
-        for c in contacts
-    ]
-    moments += [(e.time, 2, e.id, e) for e in verdicts]
-    for at, _, _, what in sorted(moments, key=lambda m: m[:3]):
-        if isinstance(what, Event):
-            about = opened.meant(what)
-            if about is not None and about.processed_at is None:
-                about.processed_at = at
-        elif what.call is None:
-            _open(opened, what, what.kind)
-        elif what.call.direction == "in":
-            _incoming(opened, what, directory)
-        else:
-            _outgoing(opened, what, categorised, directory)
-    for inquiry in opened.inquiries:
-        if inquiry.kind == "missed" and inquiry.fate is None:
-            inquiry.fate = "open"
-    return opened
-
-
-def _open(opened: Opened, contact: Contact, kind: str, direction: str = "in") -> Inquiry:
-    inquiry = Inquiry(contact.id, contact.at, direction, kind, contact)
-    if contact.answered_at is not None:
-        inquiry.reached_at = contact.answered_at
-        inquiry.processed_at = contact.answered_at
-    if contact.kind == "chat":
-        inquiry.first_touch_at = contact.answered_at
-    opened.add(inquiry)
-    return inquiry
-
-
-def _incoming(opened: Opened, contact: Contact, directory: Directory) -> None:
-    call = contact.call
-    assert call is not None
-    rules = directory.rules_at(contact.at)
-    waiting = next((i for i in reversed(opened.inquiries) if i.kind == "missed"), None)
-    if call.missed:
-        fresh = (
-            waiting is not None
-            and waiting.processed_at is None
-            and contact.at - waiting.opened_at <= rules.days("missed_window_hours")
-        )
-        if fresh and waiting is not None:
-            waiting.duplicates += 1
-            opened.join(waiting, contact)
-        else:
-            _open(opened, contact, "missed")
-        return
-    if call.talked:
-        for missed in opened.inquiries:
-            if missed.kind == "missed" and missed.reached_at is None:
-                missed.fate = missed.fate or "self"
-                missed.reached_at = contact.answered_at
-                missed.processed_at = missed.processed_at or contact.at
-    _open(opened, contact, "phone")
-
-
-def _outgoing(opened: Opened, contact: Contact, categorised: set[str], directory: Directory) -> None:
-    call = contact.call
-    assert call is not None
-    rules = directory.rules_at(contact.at)
-    candidates = [
-        i
-        for i in opened.inquiries
-        if i.reached_at is None
-        and (
-            (i.kind == "missed" and contact.at - i.opened_at <= rules.days("missed_return_hours"))
-            or (i.kind == "site" and contact.at - i.opened_at <= rules.days("request_return_hours"))
-        )
-    ]
-    asked = next(
-        (
-            i
-            for i in reversed(opened.inquiries)
-            if contact.callback_id and i.contact.call is None and i.contact.callback_id == contact.callback_id
-        ),
-        None,
-    )
-    answers = asked or (candidates[-1] if candidates else None)
-    if answers is not None:
-        call.is_callback = asked is not None
-        opened.join(answers, contact)
-        answers.first_touch_at = answers.first_touch_at or max(contact.at, answers.opened_at)
-        answers.processed_at = answers.processed_at or max(contact.at, answers.opened_at)
-        for inquiry in (answers, *candidates) if call.talked else ():
-            # we talked with the client: everything that waited for it is answered, not only the latest
-            inquiry.reached_at = inquiry.reached_at or contact.answered_at
-            inquiry.processed_at = inquiry.processed_at or contact.at
-            if inquiry.kind == "missed":
-                inquiry.fate = inquiry.fate or "returned"
-    elif contact.keys & categorised:
-        inquiry = _open(opened, contact, "phone", "out")
-        inquiry.first_touch_at = contact.at
-    else:
-        for key in contact.keys:
-            opened.by_key.setdefault(key, [])
+    def just_after(self, at: datetime) -> list[Inquiry]:
+        """Inquiries that began so shortly after a moment that two systems' clocks may differ by it."""
+        skew = self.directory.rules_at(at).span("clock_skew_seconds")
+        return [i for i in self.inquiries if at < i.opened_at <= at + skew]
 
 
 def apply_verdicts(opened: Opened, verdicts: list[Event], directory: Directory) -> None:
@@ -259,16 +156,13 @@ def refuse(inquiry: Inquiry, reason: str | None, at: datetime) -> None:
         inquiry.refusal, inquiry.refusal_at = reason, at
 
 
-def place(inquiry: Inquiry, directory: Directory, default_office: str | None = None) -> None:
+def place(inquiry: Inquiry, directory: Directory) -> None:
     """Office and advertising channel: by the number that was called on that day, else by the source (R3.34)."""
     call = inquiry.contact.call
     source = directory.sources.get(inquiry.contact.source)
     number = directory.number_on(call.line, call.started_at) if call else None
     inquiry.office = (
-        inquiry.contact.office
-        or (number.office if number else None)
-        or (source.office if source else None)
-        or default_office
+        inquiry.contact.office or (number.office if number else None) or (source.office if source else None)
     )
     inquiry.channel = (
         (number.channel if number else None)

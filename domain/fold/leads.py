@@ -104,7 +104,7 @@ class LeadBook:
 
     def open_at(self, at: datetime, office: str | None) -> Lead | None:
         """The lead that is open and not silent (L2, L3), of the same office when both are known (L15)."""
-        limit = self._rules(at).days("continue_days")
+        limit = self._rules(at).span("continue_days")
         fit = [
             lead for lead in self.leads
             if lead.state in ("open", "non_target") and at - lead.last_activity_at <= limit
@@ -144,8 +144,8 @@ class LeadBook:
             return None
         since = at - last.closed_at
         if last.state == "won":
-            return last if not inquiry.is_target and since <= rules.days("won_join_days") else None
-        if last.state == "lost" and inquiry.is_target and since <= rules.days("reopen_days"):
+            return last if not inquiry.is_target and since <= rules.span("won_join_days") else None
+        if last.state == "lost" and inquiry.is_target and since <= rules.span("reopen_days"):
             last.state, last.closed_at, last.reason = "open", None, None
             last.reopened += 1
             return last
@@ -154,7 +154,7 @@ class LeadBook:
     def _in_repair(self, order: _Order, at: datetime) -> bool:
         if order.closed_at is not None:
             return at < order.closed_at
-        return at - order.visit.arrived_at <= self._rules(at).days("continue_days")
+        return at - order.visit.arrived_at <= self._rules(at).span("continue_days")
 
     def add_crm_fact(self, event: Event, fact: LeadFact) -> None:
         """A CRM's word about its lead; a policy lead opened shortly before is absorbed (L16)."""
@@ -206,7 +206,7 @@ class LeadBook:
 
     def _absorb(self, lead: Lead, at: datetime) -> None:
         """L16: our own open lead of shortly before goes into the CRM's; its stage may have been told before it."""
-        window = self._rules(at).days("absorb_minutes")
+        window = self._rules(at).span("absorb_minutes")
         young = [
             le for le in self.leads
             if le.opened_by == "policy" and le.state == "open" and at - le.opened_at <= window

@@ -19,6 +19,7 @@ from domain.fold.calls import Call, assemble, pair, track
 from domain.fold.contacts import Contact, call_contacts, chat_contacts, form_contacts, walkin_contacts
 from domain.fold.inquiries import Inquiry, Opened
 from domain.fold.leads import Lead
+from domain.fold.opening import open_inquiries
 from domain.fold.sales import Sale
 from domain.resolve import Person
 
@@ -60,7 +61,7 @@ def tell(person: Person, directory: Directory) -> Story:
     ]
     contacts.sort(key=lambda c: (c.at, c.id))
 
-    opened = inquiries_.open_inquiries(contacts, verdicts, directory)
+    opened = open_inquiries(contacts, verdicts, directory)
     inquiries_.apply_verdicts(opened, verdicts, directory)
     for inquiry in opened.inquiries:
         inquiries_.place(inquiry, directory)

@@ -177,7 +177,7 @@ def link_sales(
             booking is not None and booking.inquiry is not None
         )
         if sale.visit is None and not told:
-            window = directory.rules_at(at).days("attribution_days")
+            window = directory.rules_at(at).span("attribution_days")
             came = [v for v in visits if v.arrived_at <= at and at - v.arrived_at <= window]
             sale.visit = max(came, key=lambda v: (v.arrived_at, v.id), default=None)
         if named is not None and named.is_target:

@@ -142,7 +142,7 @@ def _call(story: Story, call: Call, directory: Directory, order: dict[UUID, int]
     number = directory.number_on(call.line, call.started_at)
     unknown = (
         (call.last_event_at or call.started_at)
-        + directory.rules_at(call.started_at).days("unknown_end_hours")
+        + directory.rules_at(call.started_at).span("unknown_end_hours")
         if call.cause is None
         else None
     )
@@ -261,7 +261,7 @@ def _leads(story: Story, directory: Directory, order: dict[UUID, int], rows: Row
     for lead in story.leads:
         first = lead.inquiries[0] if lead.inquiries else None
         responsible = lead.responsibles[-1][1] if lead.responsibles else (first.employee if first else None)
-        silence: timedelta = directory.rules_at(lead.last_activity_at).days("continue_days")
+        silence: timedelta = directory.rules_at(lead.last_activity_at).span("continue_days")
         rows["lead"].append(
             LeadRow(
                 lead_id=lead.id,

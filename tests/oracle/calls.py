@@ -181,7 +181,7 @@ def pair(calls: list[Call], directory: Directory) -> None:
     for i, a in enumerate(calls):
         for b in calls[i + 1 :]:
             apart = abs(a.started_at - b.started_at)
-            limit = directory.rules_at(min(a.started_at, b.started_at)).days("same_call_seconds")
+            limit = directory.rules_at(min(a.started_at, b.started_at)).span("same_call_seconds")
             if "internal" in (a.direction, b.direction) or (a.phone and b.phone and a.phone != b.phone):
                 continue  # INDEX-telephony, rule 7: the client's phone must be the same
             early, late = sorted((a, b), key=lambda c: c.started_at)

@@ -93,6 +93,9 @@ class Unfolding:
         self.found: list[Inquiry] = []
         self.forms: list[Inquiry] = []
         self.touches: set[str] = set()
+        self.talks: list[Call] = []  # of ours, about nothing open, since the last category by phone
+        self.labelled: set[UUID] = set()
+        self.unplaced: list[Event] = []
 
     def unfold(self) -> list[Inquiry]:
         """All steps; what clients do comes before what operators say at the same moment."""
@@ -109,6 +112,11 @@ class Unfolding:
                 steps.append((fact.time, 2, str(fact.id), partial(self.verdict, fact)))
         for *_, step in sorted(steps, key=lambda s: s[:3]):
             step()
+            if self.found:
+                for fact in self.unplaced:
+                    if (about := meant(fact, self.found, self.touches, self.directory)) is not None:
+                        about.processed = True
+                self.unplaced.clear()
         for inquiry in self.found:
             if inquiry.kind == "missed" and inquiry.missed_fate is None:
                 inquiry.missed_fate = "open"
@@ -152,7 +160,7 @@ class Unfolding:
 
     def incoming(self, call: Call) -> None:
         """The client calls."""
-        width = self.directory.rules_at(call.started_at).days("missed_window_hours")
+        width = self.directory.rules_at(call.started_at).span("missed_window_hours")
         if not call.missed:
             for inquiry in self.found:
                 if call.talked and inquiry.kind == "missed" and not inquiry.reached:
@@ -170,7 +178,7 @@ class Unfolding:
     def outgoing(self, call: Call) -> None:
         """We call."""
         rules = self.directory.rules_at(call.started_at)
-        widths = {"missed": rules.days("missed_return_hours"), "site": rules.days("request_return_hours")}
+        widths = {"missed": rules.span("missed_return_hours"), "site": rules.span("request_return_hours")}
         waiting = [
             i
             for i in self.found
@@ -189,10 +197,19 @@ class Unfolding:
         elif any(
             isinstance(f.data, InquiryCategorised) and self.all_names(call) & set(names_in(f))
             for f in self.facts
+        ) or (
+            call.talked
+            and not self.found
+            and any(
+                not names_in(f) and call.started_at - f.time <= skew(self.directory, f.time)
+                for f in self.unplaced
+                if isinstance(f.data, InquiryCategorised)
+            )
         ):
             self.open(call, "phone")
         else:
             self.touches |= self.all_names(call)
+            self.talks += [call] if call.talked else []
 
     def all_names(self, call: Call) -> set[str]:
         """Names of a call by all its tellings."""
@@ -202,7 +219,7 @@ class Unfolding:
         """A form; the same one again within ten minutes is no other inquiry (L13)."""
         ident = inquiry_id(fact.source, "form", data.submission_id)
         names = {f"form:{data.submission_id}", f"inquiry:{ident}"}
-        limit = self.directory.rules_at(fact.time).days("form_duplicate_minutes")
+        limit = self.directory.rules_at(fact.time).span("form_duplicate_minutes")
         for inquiry in reversed(self.forms):
             first = inquiry.facts[0]
             assert isinstance(first.data, FormSubmitted)
@@ -242,9 +259,32 @@ class Unfolding:
 
     def verdict(self, fact: Event) -> None:
         """An operator dealt with an inquiry."""
-        about = meant(fact, self.found, self.touches)
-        if about is not None and about.opened_at <= fact.time:
-            about.processed = True
+        if isinstance(fact.data, InquiryCategorised) and not names_in(fact):
+            self.by_phone(fact)
+        about = meant(fact, self.found, self.touches, self.directory)
+        if about is None:
+            self.unplaced.append(fact)
+            return
+        about.processed = True
+        if isinstance(fact.data, InquiryCategorised):
+            self.labelled.add(about.ident)
+
+    def by_phone(self, fact: Event) -> None:
+        """D-0.10: a category of the client makes an inquiry of our talk that came last, unless one still lacks it."""
+        begin = fact.time - self.directory.rules_at(fact.time).span("outgoing_category_hours")
+        talks, self.talks = self.talks, []
+        before = sorted(
+            (i for i in self.found if i.opened_at <= fact.time), key=lambda i: (i.opened_at, i.ident)
+        )
+        if not talks or talks[-1].started_at < begin:
+            return
+        if before:
+            last = before[-1]
+            lacking = last.ident not in self.labelled and last.opened_at >= begin
+            if lacking or last.opened_at >= talks[-1].started_at:
+                return
+        self.touches -= self.all_names(talks[-1])
+        self.open(talks[-1], "phone")
 
 
 def awaited_booking(fact: Event, facts: Sequence[Event], directory: Directory) -> str | None:
@@ -304,7 +344,7 @@ def chats(facts: Sequence[Event], directory: Directory) -> list[Inquiry]:
     for (source, chat_id), told in dialogues.items():
         parts: list[list[Event]] = []
         until: datetime | None = None
-        silence = directory.rules_at(told[0].time).days("chat_silence_hours")
+        silence = directory.rules_at(told[0].time).span("chat_silence_hours")
         pieces = [p for f in told for p in _pieces(f, silence)]
         for fact in sorted(pieces, key=lambda f: (min(_moments(f)), f.time, f.id)):
             if until is None or min(_moments(fact)) - until > silence:
@@ -374,8 +414,15 @@ def names_in(fact: Event) -> list[str]:
     return [f"{kind}:{value}" for kind, value in said if value]
 
 
-def meant(fact: Event, inquiries: Sequence[Inquiry], touches: set[str]) -> Inquiry | None:
-    """The inquiry that an operator's fact is about: named, else the client's latest at its time.
+def skew(directory: Directory, at: datetime) -> timedelta:
+    """By how much two systems' clocks may differ."""
+    return directory.rules_at(at).span("clock_skew_seconds")
+
+
+def meant(
+    fact: Event, inquiries: Sequence[Inquiry], touches: set[str], directory: Directory
+) -> Inquiry | None:
+    """The inquiry that an operator's fact is about: named, else the client's latest at its time, or his first after.
 
     A fact about an outgoing call that is no inquiry is about nothing else.
     """
@@ -383,4 +430,8 @@ def meant(fact: Event, inquiries: Sequence[Inquiry], touches: set[str]) -> Inqui
     if mine is not None or touches & set(names_in(fact)):
         return mine
     before = [i for i in inquiries if i.opened_at <= fact.time]
-    return max(before, key=lambda i: (i.opened_at, i.ident), default=None)
+    if before:
+        return max(before, key=lambda i: (i.opened_at, i.ident))
+    first = min(inquiries, key=lambda i: (i.opened_at, i.ident), default=None)
+    soon = first is not None and first.opened_at - fact.time <= skew(directory, fact.time)
+    return first if soon else None

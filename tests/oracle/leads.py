@@ -112,7 +112,7 @@ class Policy:
 
     def alive(self, at: datetime, office: str | None) -> Lead | None:
         """L2, L3, L15: open, not silent for too long, of the same office when both are known."""
-        width = self.directory.rules_at(at).days("continue_days")
+        width = self.directory.rules_at(at).span("continue_days")
         fit = [
             lead
             for lead in self.leads
@@ -150,8 +150,8 @@ class Policy:
             return None
         since, _, last = max(closed, key=lambda c: c[:2])
         if last.state == "won":
-            return last if not inquiry.is_target and at - since <= rules.days("won_join_days") else None
-        if inquiry.is_target and at - since <= rules.days("reopen_days"):
+            return last if not inquiry.is_target and at - since <= rules.span("won_join_days") else None
+        if inquiry.is_target and at - since <= rules.span("reopen_days"):
             last.reopen()
             return last
         return None
@@ -165,7 +165,7 @@ class Policy:
         ends = [m for m in (visit.handed_over_at, paid[-1] if paid else None) if m]
         if ends:
             return at < min(ends)
-        return at - visit.at <= self.directory.rules_at(at).days("continue_days")
+        return at - visit.at <= self.directory.rules_at(at).span("continue_days")
 
     def office(self, inquiry: Inquiry) -> str | None:
         """The office of the number that was called."""
@@ -249,7 +249,7 @@ class Policy:
 
     def absorb(self, card: Lead, at: datetime) -> None:
         """Our own open lead of at most half an hour before goes into the CRM's."""
-        width = self.directory.rules_at(at).days("absorb_minutes")
+        width = self.directory.rules_at(at).span("absorb_minutes")
         young = [
             x for x in self.leads if x.crm_id is None and x.state == "open" and at - x.opened_at <= width
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain.directory import Directory
@@ -31,6 +31,7 @@ from tests.oracle.inquiries import (
     booking_state,
     meant,
     named,
+    skew,
 )
 from tests.oracle.money import Receipt, receipts_of
 
@@ -92,7 +93,7 @@ class Linker:
 
     def meant(self, fact: Event) -> Inquiry | None:
         """The inquiry that an operator's fact is about."""
-        return meant(fact, self.inquiries, self.touches)
+        return meant(fact, self.inquiries, self.touches, self.directory)
 
     def target(self, inquiry: Inquiry) -> bool:
         """D-0.1."""
@@ -221,7 +222,7 @@ class Linker:
         mine = next((i for f in facts if (i := named(f, self.inquiries, at))), None)
         if mine and mine.is_target:
             return mine
-        window = self.directory.rules_at(at).days("attribution_days")
+        window = self.directory.rules_at(at).span("attribution_days")
         free = [
             i
             for i in self.inquiries
@@ -233,7 +234,11 @@ class Linker:
             return mine
         if fresh := [i for i in free if i.category_id is None]:
             return fresh[-1]
-        return free[-1] if free else None
+        if free:
+            return free[-1]
+        width = skew(self.directory, at)
+        soon = [i for i in self.inquiries if timedelta(0) < i.opened_at - at <= width]
+        return min(soon, key=lambda i: (not i.is_target, i.opened_at, i.ident), default=None)
 
     def booking_figures(self, inquiry: Inquiry) -> None:
         """What the row tells of the inquiry's bookings: made first, last state."""
@@ -290,7 +295,7 @@ class Linker:
         order = next((d.order_id for d in data if d.order_id), None)
         booking = self.bookings.get(next((d.booking_id for d in data if d.booking_id), None) or "")
         mine = next((i for f in told if (i := named(f, self.inquiries, receipt.at))), None)
-        window = self.directory.rules_at(receipt.at).days("attribution_days")
+        window = self.directory.rules_at(receipt.at).span("attribution_days")
         by_order = [v for v in self.visits if order and v.order_id == order]
         by_booking = [booking.visit] if booking and booking.visit else []
         recent = [v for v in self.visits if v.at <= receipt.at <= v.at + window]
