@@ -70,10 +70,10 @@ build/kafka/.jars: deploy/kafka/pom.xml
 
 # --- tests ------------------------------------------------------------------------------------------------------
 
-# What no Python package brings: Java 17, Maven, Chromium. Installed by apt-get only where missing.
+# What no Python package brings: Java 17, Maven, Chromium, a C compiler. Installed by apt-get only where missing.
 build/.test-tools: deploy/tools.sh | .venv/.dev
 	@mkdir -p build
-	deploy/tools.sh java maven chromium
+	deploy/tools.sh java maven chromium compiler
 	@touch $@
 
 .PHONY: test

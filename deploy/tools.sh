@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes sure that programs which no Python package can bring are there: `tools.sh java maven chromium`.
+# Makes sure that programs which no Python package can bring are there: `tools.sh java maven chromium compiler`.
 # Installs what is missing with apt-get where that exists, otherwise says what to install. Changes nothing else.
 set -euo pipefail
 
@@ -49,6 +49,11 @@ chromium_found() {
     [ -n "${CHROMIUM:-}" ] || have google-chrome || have google-chrome-stable ||
         { have chromium && chromium --version >/dev/null 2>&1; } ||
         { have chromium-browser && chromium-browser --version >/dev/null 2>&1; }
+}
+
+# Tests put a small C library in front of the clocks of processes.
+need_compiler() {
+    have cc || apt_install gcc libc6-dev || missing "a C compiler"
 }
 
 missing() {

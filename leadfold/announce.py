@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
 
 import psutil
 import structlog
@@ -17,6 +20,8 @@ from leadfold.files import write_private
 from leadfold.settings import Settings, local_host
 
 log = structlog.get_logger(__name__)
+
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +32,7 @@ class Part:
     pid: int
     host: str
     port: int
-    started: float  # of the process: its id may be another's by now
+    started: str  # when the process was, as `_started` tells it: its id may be another's by now
 
     @property
     def url(self) -> str:
@@ -62,13 +67,22 @@ def announced(settings: Settings, name: str) -> Part | None:
         part = Part(**json.loads((settings.data_dir / "run" / f"{name}.json").read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-    return part if abs(_started(part.pid) - part.started) < 1 else None
+    return part if part.started and part.started == _started(part.pid) else None
 
 
-def _started(pid: int) -> float:
-    """When a process was started; 0 when there is none of this id, or only what is left of it."""
+def _started(pid: int) -> str:
+    """When a process was started, whatever is done to the clock since; empty when there is none, or only its remains.
+
+    On Linux the kernel counts from its own start. What it says of the time of day at that start moves with the clock, so
+    it is taken out again, and the kernel's start goes by the name that it gave to it.
+    """
     try:
         process = psutil.Process(pid)
-        return 0.0 if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
-    except psutil.Error:
-        return 0.0
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return ""
+        if not sys.platform.startswith("linux"):
+            return f"{process.create_time():.2f}"
+        after_s = process.create_time() - psutil.boot_time()
+        return f"{_BOOT_ID.read_text(encoding='ascii').strip()} {after_s:.2f}"
+    except (psutil.Error, OSError):
+        return ""

@@ -88,8 +88,9 @@ async def _take(
         cursor = await conn.execute(
             "select p.owner from leadfold.position p join pg_stat_activity a on a.pid = p.backend"
             ' where p.build_id = %s and p."partition" = any(%s) and p.owner <> %s'
-            " and p.seen_at > now() - make_interval(secs => %s)",
-            (build_id, partitions, owner, polite_s or 0.0),
+            # On both sides: after a clock was set back, a last sign of life that lies ahead is none.
+            " and p.seen_at between now() - make_interval(secs => %s) and now() + make_interval(secs => %s)",
+            (build_id, partitions, owner, polite_s or 0.0, polite_s or 0.0),
         )
         if polite_s is not None and (row := await cursor.fetchone()):
             raise Standby(f"{row[0]} is at work")

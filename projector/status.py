@@ -24,13 +24,17 @@ FACTS_LIMIT = 10_000
 
 @dataclass(frozen=True, slots=True)
 class PartitionStatus:
-    """One partition of the live build. Lags are None when the log does not answer: unknown is not zero."""
+    """One partition of the live build. Lags are None when the log does not answer: unknown is not zero.
+
+    ``alive``: its owner was seen within half a minute, by the clock of the database.
+    """
 
     partition: int
     next_offset: int
     epoch: int
     owner: str | None
     seen_at: datetime | None
+    alive: bool
     last_time: datetime | None
     last_received: datetime | None
     lag_records: int | None
@@ -66,12 +70,8 @@ class ProjectionStatus:
 
     @property
     def owned(self) -> bool:
-        """Whether every partition has an owner that was seen within half a minute."""
-        now = datetime.now(UTC)
-        return bool(self.partitions) and all(
-            p.owner is not None and p.seen_at is not None and (now - p.seen_at).total_seconds() < 30
-            for p in self.partitions
-        )
+        """Whether every partition has an owner that is alive."""
+        return bool(self.partitions) and all(p.alive for p in self.partitions)
 
 
 async def projection_status(conn: Connection, event_log: EventLog | None) -> ProjectionStatus:
@@ -119,13 +119,16 @@ async def _partitions(
     conn: Connection, event_log: EventLog | None, build_id: int, bounds: Mapping[int, tuple[int, int]] | None
 ) -> tuple[PartitionStatus, ...]:
     cursor = await conn.execute(
-        'select "partition", next_offset, epoch, owner, seen_at, last_time, last_received from leadfold.position'
+        'select "partition", next_offset, epoch, owner, seen_at, owner is not null and seen_at is not null'
+        # on both sides: a clock may have been set back since
+        " and seen_at between now() - interval '30 seconds' and now() + interval '30 seconds', last_time, last_received"
+        " from leadfold.position"
         ' where build_id = %s order by "partition"',
         (build_id,),
     )
     found: dict[int, tuple[Any, ...]] = {row[0]: row for row in await cursor.fetchall()}
     for partition in bounds or ():  # one that no projector ever took
-        found.setdefault(partition, (partition, 0, 0, None, None, None, None))
+        found.setdefault(partition, (partition, 0, 0, None, None, False, None, None))
     statuses = []
     for partition, row in sorted(found.items()):
         behind = None if bounds is None or partition not in bounds else max(0, bounds[partition][1] - row[1])

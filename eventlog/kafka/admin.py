@@ -26,8 +26,12 @@ class Topic:
 
 
 def topic_config(settings: KafkaSettings) -> dict[str, str]:
-    """What `create_topic` sets: records stay for ever, and the largest record fits."""
+    """What `create_topic` sets: records stay for ever, the largest record fits, and the broker's clock dates them.
+
+    By a client's clock the broker would refuse everything of a machine whose clock is more than an hour ahead.
+    """
     return {
+        "message.timestamp.type": "LogAppendTime",
         "cleanup.policy": "delete",
         "retention.ms": "-1",
         "retention.bytes": "-1",

@@ -326,6 +326,13 @@ class Appender:
                 raise LogUnavailable(f"Kafka at {settings.bootstrap} does not answer: {error!r}") from error
             raise
         if not self._lanes:
+            if topic.config.get("message.timestamp.type") != "LogAppendTime":
+                log.warning(
+                    "eventlog.topic_dated_by_clients",
+                    topic=settings.topic,
+                    advice="set message.timestamp.type=LogAppendTime, or Kafka refuses what a machine sends whose clock"
+                    " is ahead by more than message.timestamp.after.max.ms: it waits in the spool then",
+                )
             self._lanes = [Lane(partition) for partition in range(topic.partitions)]
         return producer
 

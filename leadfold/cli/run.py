@@ -63,7 +63,7 @@ async def _run(current: Config, quiet: bool) -> int:
 
     settings = current.settings
     stop = stop_on_signals()
-    started = time.time()
+    started = time.monotonic()
     server = embedded_postgres(settings) if settings.embedded_postgres else None
     if server is not None:
         await asyncio.to_thread(server.start)
@@ -154,7 +154,7 @@ async def _tell(current: Config, supervisor: Supervisor, started: float, quiet: 
     supervisor.settled()
     if quiet:
         return
-    out.print(f"[green]Leadfold runs[/] (ready in {time.time() - started:.1f} s), Ctrl-C ends it.")
+    out.print(f"[green]Leadfold runs[/] (ready in {time.monotonic() - started:.1f} s), Ctrl-C ends it.")
     out.print(f"  webhooks  {found['ingest'].url}", markup=False)
     out.print(f"  pages     {found['report'].url}", markup=False)
     out.print(f"  data      {current.settings.data_dir}", markup=False)

@@ -1,11 +1,13 @@
 """How commands learn how the parts are: here, elsewhere, not at all; and what they say then."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 from aiohttp import web
@@ -15,6 +17,7 @@ from eventlog.embedded import EmbeddedLog
 from eventlog.spool import Spool
 from ingest.app import IngestDeps, build_app
 from ingest.sources import SourceBook
+from leadfold.announce import announce, announced
 from leadfold.cli import status as command
 from leadfold.cli.wait import spool_depth
 from leadfold.config_file import Config, load
@@ -59,6 +62,31 @@ async def test_an_ingest_that_nobody_named_cannot_be_waited_for(tmp_path: Path) 
     settings = config(tmp_path, '[log]\nengine = "kafka"\n[ingest]\nport = 1\n').settings
     assert address_of(settings, "ingest") == Address("http://127.0.0.1:1")
     assert await spool_depth(settings) == 0
+
+
+@pytest.mark.parametrize("hours", [5, -7])
+async def test_a_part_is_found_though_the_clock_was_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    """The time of day at which the kernel says that it was started moves with the clock."""
+    settings = config(tmp_path).settings
+    async with served(web.Application(), settings, "report", "127.0.0.1", 0):
+        before, told = announced(settings, "report"), psutil.boot_time()
+        for name in ("psutil.boot_time", "psutil._pslinux.boot_time"):
+            monkeypatch.setattr(name, lambda: told + hours * 3600)
+        assert psutil.Process().create_time() > told + hours * 3600
+        assert announced(settings, "report") == before is not None
+
+
+def test_a_process_of_the_same_id_that_was_started_at_another_time_is_not_ours(tmp_path: Path) -> None:
+    settings = config(tmp_path).settings
+    announce(settings, "report", "127.0.0.1", 1)
+    assert announced(settings, "report") is not None
+    file = settings.data_dir / "run" / "report.json"
+    told = json.loads(file.read_text())
+    for other in ("", told["started"][:-1], f"0{told['started']}"):
+        file.write_text(json.dumps({**told, "started": other}))
+        assert announced(settings, "report") is None
 
 
 async def test_whoever_else_answers_is_not_ours(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ async def reading(place: Place) -> AsyncIterator[list[int]]:
 async def copied(embedded: Place, kafka: KafkaService, expected: Seen, postgres_url: str) -> None:
     """The embedded log, copied to a fresh topic and projected from there."""
     to_topic = {
-        "LEADFOLD_LOG__BOOTSTRAP": kafka.broker.bootstrap_seen,
+        "LEADFOLD_LOG__BOOTSTRAP": kafka.servers.bootstrap,
         "LEADFOLD_LOG__TOPIC": "copied.events",
         "LEADFOLD_LOG__PARTITIONS": "3",
     }

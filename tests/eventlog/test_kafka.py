@@ -85,6 +85,7 @@ async def test_the_topic_is_made_to_keep_everything(kafka_bootstrap: str) -> Non
     assert topic.partitions == 4
     assert topic.config["retention.ms"] == topic.config["retention.bytes"] == "-1"
     assert topic.config["cleanup.policy"] == "delete"
+    assert topic.config["message.timestamp.type"] == "LogAppendTime"
     with pytest.raises(LogRefused, match="exists already"):
         await create_topic(settings, partitions=4, replication=1)
     with pytest.raises(LogRefused, match=r"does not make the topic.*3"):

@@ -40,16 +40,24 @@ class Proxy:
             for writer in list(self._writers):
                 writer.transport.abort()
 
-    async def __aenter__(self) -> Self:
+    async def open(self) -> None:
+        """Listen, on this event loop."""
         self._server = await asyncio.start_server(self._accepted, "127.0.0.1", self.port)
+
+    async def close(self) -> None:
+        """Cut all connections and listen no more."""
+        self.switch("cut")
+        if self._server is not None:
+            self._server.close()
+
+    async def __aenter__(self) -> Self:
+        await self.open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.switch("cut")
-        if self._server is not None:
-            self._server.close()
+        await self.close()
 
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         mine = {writer}

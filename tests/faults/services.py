@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import uuid
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar, Self
-from urllib.parse import parse_qs, urlsplit
 
 import psutil
 
-from deploy.kafka.broker import LocalBroker
 from eventlog.contract import EventLog
 from leadfold.wiring import event_log, running_database_url
 from tests.faults.installation import Place, Running, install, kill_tree
 from tests.faults.installation import fixed_port as port
-from tests.faults.proxy import Mode, Proxy
-from tests.support.kafka_service import JVM_OPTIONS
-from tests.support.postgres import LocalPostgres
+from tests.faults.proxy import Mode
+from tests.faults.servers import Servers
 
 Harm = Callable[[float], Awaitable[None]]
 """Breaks something for so many seconds and lets it be whole again (or starts it again)."""
@@ -155,7 +153,11 @@ class EmbeddedService(Service):
 
 
 class KafkaService(Service):
-    """Receivers, each with a projector and pages beside it, as processes on a private Kafka and Postgres behind proxies."""
+    """Receivers, each with a projector and pages beside it, as processes on a Kafka and a Postgres behind proxies.
+
+    ``servers``: started ones that others use too, one after the other; then topic and database are of our own, and they
+    are not to be killed. Without: a private Kafka and Postgres, which may be.
+    """
 
     PARTITIONS: ClassVar = 6
 
@@ -167,18 +169,18 @@ class KafkaService(Service):
         partitions: int = PARTITIONS,
         receivers: int = 2,
         changes: dict[str, dict[str, Any]] | None = None,
+        servers: Servers | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        seen, real, controller, self._database_port = port(), port(), port(), port()
-        self.broker = BehindProxy(
-            folder / "kafka", real, controller, heap="384m", session_timeout_ms=3000, jvm_options=JVM_OPTIONS
-        )
-        self.broker.seen_at = seen
-        self.postgres = LocalPostgres(folder / "postgres")
+        self._shared = servers is not None
+        self.servers = servers or Servers(folder)
+        self._name = f"service_{uuid.uuid4().hex[:8]}" if self._shared else None
         settings: dict[str, dict[str, Any]] = {
-            "log": {"engine": "kafka", "bootstrap": f"127.0.0.1:{seen}", "partitions": partitions},
-            "database": {"url": f"postgresql://postgres@127.0.0.1:{self._database_port}/postgres"},
+            "log": {"engine": "kafka", "bootstrap": self.servers.bootstrap, "partitions": partitions},
+            "database": {"url": self.servers.proxied_url(self._name or "postgres")},
         }
+        if self._name:
+            settings["log"]["topic"] = f"{self._name}.events"
         for table, values in (changes or {}).items():
             settings.setdefault(table, {}).update(values)
         config = install(folder, settings, days=days)
@@ -193,9 +195,6 @@ class KafkaService(Service):
             )
         }
         self._locks = {name: asyncio.Lock() for name in (*self._parts, "broker", "postgres")}
-        self._stack = AsyncExitStack()
-        self._proxies: dict[str, Proxy] = {}
-        self._latency_s = {"broker": 0.15, "postgres": 0.02}
         self.harms = {
             **{f"kill {name}": self._killing(name) for name in self._parts if not name.startswith("report")},
             "kill broker": self._kill_broker,
@@ -211,26 +210,20 @@ class KafkaService(Service):
                 self.harms[f"{word} {what}"] = self._weather(what, mode)
 
     async def start(self) -> None:
-        await asyncio.to_thread(self.postgres.start)
-        socket = parse_qs(urlsplit(self.postgres.url).query)["host"][0] + "/.s.PGSQL.5432"
-        for what, at, target in (
-            ("broker", self.broker.seen_at, self.broker.port), ("postgres", self._database_port, socket),
-        ):  # fmt: skip
-            proxy = Proxy(at, target, latency_s=self._latency_s[what])
-            self._proxies[what] = await self._stack.enter_async_context(proxy)
-        await asyncio.to_thread(self.broker.start)
+        if not self._shared:
+            await asyncio.to_thread(self.servers.start)
+        if self._name:
+            await asyncio.to_thread(self.servers.create_database, self._name)
         done = await self.places[0].call("log", "create")
         assert done.returncode == 0, done.stderr
-        for part in self._parts.values():
-            part.start()
+        await self.revive()
         await asyncio.gather(*(place.ready("ingest", "project", "report") for place in self.places))
 
     async def end(self) -> None:
         self._pass()
         await asyncio.gather(*(asyncio.to_thread(part.end) for part in self._parts.values()))
-        await asyncio.to_thread(self.broker.stop)
-        await asyncio.to_thread(self.postgres.stop)
-        await self._stack.aclose()
+        if not self._shared:
+            await asyncio.to_thread(self.servers.stop)
 
     async def kill(self, *, servers: bool = True) -> None:
         """kill -9 of everything at once, with broker and Postgres or without."""
@@ -239,13 +232,17 @@ class KafkaService(Service):
             part.signal(signal.SIGKILL)
         await asyncio.gather(*(asyncio.to_thread(part.kill) for part in self._parts.values()))
         if servers:
-            await asyncio.gather(asyncio.to_thread(self.broker.kill), asyncio.to_thread(self.postgres.kill))
+            await asyncio.gather(
+                asyncio.to_thread(self.servers.broker.kill), asyncio.to_thread(self.servers.postgres.kill)
+            )
 
     async def revive(self) -> None:
         """Start everything that is not there, our parts before the servers."""
         for part in self._parts.values():
             part.start()
-        await asyncio.gather(asyncio.to_thread(self._postgres_up), asyncio.to_thread(self.broker.start))
+        await asyncio.gather(
+            asyncio.to_thread(self.servers.postgres_up), asyncio.to_thread(self.servers.broker.start)
+        )
 
     def part(self, name: str) -> Running:
         """One of ``ingest 1``, ``projector 2`` …"""
@@ -253,11 +250,11 @@ class KafkaService(Service):
 
     def weather(self, what: str, mode: Mode) -> None:
         """Switch the proxy in front of ``broker`` or ``postgres``."""
-        self._proxies[what].switch(mode)
+        self.servers.weather(what, mode)
 
     @property
     def database_url(self) -> str:
-        return self.postgres.url
+        return self.servers.url(self._name or "postgres")
 
     def processes(self) -> dict[str, int]:
         return {name: part.pid for name, part in self._parts.items() if part.pid is not None}
@@ -272,8 +269,8 @@ class KafkaService(Service):
             part.start()
 
     def _pass(self) -> None:
-        for proxy in self._proxies.values():
-            proxy.switch("pass")
+        for what in ("broker", "postgres"):
+            self.weather(what, "pass")
 
     def _killing(self, name: str) -> Harm:
         async def harm(lasting_s: float) -> None:
@@ -304,15 +301,15 @@ class KafkaService(Service):
 
     async def _kill_broker(self, lasting_s: float) -> None:
         async with self._locks["broker"]:
-            await asyncio.to_thread(self.broker.kill)
+            await asyncio.to_thread(self.servers.broker.kill)
             await asyncio.sleep(lasting_s)
-            await asyncio.to_thread(self.broker.start)
+            await asyncio.to_thread(self.servers.broker.start)
 
     async def _kill_postgres(self, lasting_s: float) -> None:
         async with self._locks["postgres"]:
-            await asyncio.to_thread(self.postgres.kill)
+            await asyncio.to_thread(self.servers.postgres.kill)
             await asyncio.sleep(lasting_s)
-            await asyncio.to_thread(self._postgres_up)
+            await asyncio.to_thread(self.servers.postgres_up)
 
     async def _kill_all(self, lasting_s: float) -> None:
         async with AsyncExitStack() as stack:
@@ -321,28 +318,6 @@ class KafkaService(Service):
             await self.kill()
             await asyncio.sleep(lasting_s)
             await self.revive()
-
-    def _postgres_up(self) -> None:
-        if self.postgres.pid is None:
-            self.postgres.start()
-
-
-class BehindProxy(LocalBroker):
-    """A broker that tells clients the address of the proxy in front of it."""
-
-    seen_at: int = 0
-
-    @property
-    def bootstrap_seen(self) -> str:
-        """``host:port`` for clients: the proxy."""
-        return f"127.0.0.1:{self.seen_at}"
-
-    def _write_properties(self) -> Path:
-        path = super()._write_properties()
-        text = path.read_text(encoding="utf-8")
-        own, seen = (f"advertised.listeners=PLAINTEXT://127.0.0.1:{p}\n" for p in (self.port, self.seen_at))
-        path.write_text(text.replace(own, seen), encoding="utf-8")
-        return path
 
 
 def _signal(pid: int | None, number: signal.Signals) -> None:

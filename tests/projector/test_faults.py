@@ -120,6 +120,19 @@ async def test_a_dead_or_silent_owner_is_followed_at_once(tmp_path: Path, databa
         assert epochs == [2]
 
 
+async def test_a_silent_owner_is_followed_though_the_clock_went_back(database_url: str) -> None:
+    """By the clock its last sign of life comes only in five hours: that is no lease until then."""
+    given = settings(database_url)
+    async with await connect(database_url) as conn, await connect(database_url) as silent:
+        await prepare(conn, given)
+        await positions.take(silent, 1, [0], "silent", polite_s=10)
+        query(database_url, "update leadfold.position set seen_at = now() + interval '5 hours'")
+        found = await projection_status(conn, None)
+        assert not found.owned
+        assert (await positions.take(conn, 1, [0], "new", polite_s=10))[0].epoch == 2
+        assert (await projection_status(conn, None)).owned
+
+
 async def test_a_lowered_position_doubles_nothing(tmp_path: Path, database_url: str) -> None:
     given = settings(database_url)
     async with opened(tmp_path) as log:
