@@ -97,6 +97,11 @@ class Reports(Section):
 
     host: Loopback = "127.0.0.1"
     port: Port = 8081
+    public_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s]+)?$",
+        description="how readers reach the pages, if not http://host:port: stands in links of Excel and of commands",
+    )
     status_url: str = Field(
         "",
         pattern=r"^(https?://[^\s]+)?$",
@@ -223,6 +228,13 @@ class Settings(BaseSettings):
         if self.ingest.public_url:
             return self.ingest.public_url.rstrip("/")
         return f"http://{local_host(self.ingest.host)}:{self.ingest.port}"
+
+    @property
+    def reports_url(self) -> str:
+        """Address by which readers reach the pages, without a slash at the end."""
+        if self.reports.public_url:
+            return self.reports.public_url.rstrip("/")
+        return f"http://{local_host(self.reports.host)}:{self.reports.port}"
 
 
 def local_host(host: str) -> str:

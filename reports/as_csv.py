@@ -10,8 +10,8 @@ from typing import Final
 
 from reports.catalogue import REPORTS
 from reports.formats import half_up
+from reports.headings import TOTAL
 from reports.result import Group, Report, Unit, Value
-from reports.words import TOTAL
 
 _DANGEROUS: Final = ("=", "+", "-", "@", "\t", "\r", "|")
 

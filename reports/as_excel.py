@@ -14,12 +14,16 @@ import xlsxwriter
 
 from domain.directory import Directory
 from reports import formats
+from reports.catalogue import REPORTS
+from reports.headings import TOTAL, settings_words
 from reports.lines import STATES, InquiryLine
+from reports.params import to_query
 from reports.result import Group, Label, Report, Value
-from reports.words import TOTAL, settings_words
 
 MAX_ROWS: Final = 1_048_000
 """Lines on «Строки»: a sheet holds no more; the rest is told on «Параметры»."""
+MAX_LINKS: Final = 65_000
+"""Excel takes 65,530 links on a sheet; further cards are told by their number alone."""
 
 _OPTIONS: Final = {
     "in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False,
@@ -36,20 +40,21 @@ def report_xlsx(
     directory: Directory,
     *,
     author: str | None = None,
-    link: str | None = None,
+    site: str | None = None,
 ) -> bytes:
     """The workbook: «Отчёт», «Строки» (``lines``: the counted inquiries), «Параметры», «Определения».
 
     Money and counts are numbers, percents fractions, moments date serials in the report's zone (each office's own
-    with «по времени филиала»), durations fractions of a day, phones and ids text; «—» is an empty cell.
+    with «по времени филиала»), durations fractions of a day, phones and ids text; «—» is an empty cell. With the address of the pages, ``site``, the title leads to the page of this
+    report and each inquiry to its card.
     """
     out = io.BytesIO()
     with xlsxwriter.Workbook(out, _OPTIONS) as book:
         book.set_properties({"title": report.title[report.params.lang], "author": author or ""})
-        writer = _Writer(book, report, directory, report.params.lang)
+        writer = _Writer(book, report, directory, report.params.lang, site)
         writer.report()
         writer.rows(lines[:MAX_ROWS])
-        writer.parameters(author, link, len(lines))
+        writer.parameters(author, len(lines))
         writer.definitions()
     return out.getvalue()
 
@@ -60,6 +65,7 @@ class _Writer:
     given: Report
     directory: Directory
     lang: str
+    site: str | None
 
     def _sheet(self, n: int) -> Any:
         sheet = self.book.add_worksheet(_SHEETS[n][self.lang])
@@ -86,7 +92,11 @@ class _Writer:
     def report(self) -> None:
         """Groups as outline levels, the header frozen, the total last and bold."""
         sheet, columns = self._sheet(0), self.given.columns
-        sheet.write_string(0, 0, self.given.title[self.lang], self._style(bold=True, font_size=14))
+        title = self._style(bold=True, font_size=14)
+        if link := self._link():
+            sheet.write_url(0, 0, link, title, self.given.title[self.lang])
+        else:
+            sheet.write_string(0, 0, self.given.title[self.lang], title)
         about = " · ".join(
             f"{name}: {value}" for name, value in settings_words(self.given, self.directory)[1:5]
         )
@@ -139,22 +149,33 @@ class _Writer:
         styles = {kind: self._style(num_format=f) for kind, f in _LINE_FORMATS.items()}
         for n, (_, kind, _) in enumerate(columns):
             sheet.set_column(n, n, _LINE_WIDTHS[kind])
+        linked = self._style(font_color="#0563C1", underline=1)
         for row, line in enumerate(lines, 1):
             zone = ZoneInfo(
                 line.inquiry.office_zone if self.given.params.office_time else self.given.params.zone
             )
             for n, (_, kind, read) in enumerate(columns):
                 _write(sheet, row, n, kind, read(line, self.lang), styles, zone)
+            if self.site and row <= MAX_LINKS:
+                ident = str(line.inquiry.inquiry_id)
+                sheet.write_url(row, len(columns) - 1, f"{self.site}/inquiries/{ident}", linked, ident)
         sheet.autofilter(0, 0, max(len(lines), 1), len(columns) - 1)
 
-    def parameters(self, author: str | None, link: str | None, lines: int) -> None:
+    def _link(self) -> str | None:
+        """Address of the page of this report."""
+        if not self.site:
+            return None
+        query = to_query(self.given.params, spec=REPORTS[self.given.name])
+        return f"{self.site}/reports/{self.given.name}?{query}"
+
+    def parameters(self, author: str | None, lines: int) -> None:
         """What the figures depend on, what was left out, who asked."""
         english = self.lang == "en"
         sheet = self._sheet(2)
         texts = settings_words(self.given, self.directory)
         for name, value in (
             ("Author" if english else "Автор", author),
-            ("Link" if english else "Ссылка", link),
+            ("Link" if english else "Ссылка", self._link()),
         ):
             if value:
                 texts.append((name, value))
@@ -170,7 +191,10 @@ class _Writer:
         sheet.set_column(1, 1, 90)
         for row, (name, value) in enumerate(texts, 1):
             sheet.write_string(row, 0, name)
-            sheet.write_string(row, 1, value)
+            if self.site and value == self._link():
+                sheet.write_url(row, 1, value, string=value[:255])
+            else:
+                sheet.write_string(row, 1, value)
         row = len(texts) + 2
         bold = self._style(bold=True)
         sheet.write_string(row, 0, "Not in the report" if english else "Не вошли в отчёт", bold)

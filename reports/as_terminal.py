@@ -12,8 +12,8 @@ from rich.text import Text
 
 from domain.directory import Directory
 from reports import formats
+from reports.headings import TOTAL, settings_words
 from reports.result import Column, Group, Report, Value
-from reports.words import TOTAL, settings_words
 
 
 def show(report: Report, console: Console, directory: Directory, *, optional: bool = False) -> None:

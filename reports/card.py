@@ -161,6 +161,21 @@ async def events_of(conn: Conn, context: Context, ids: Collection[UUID]) -> tupl
     return tuple(EventLine(event_of(row[:13]), FactPlace(row[1], row[0], *row[13:])) for row in rows)
 
 
+async def inquiry_of_event(conn: Conn, context: Context, event_id: UUID) -> UUID | None:
+    """The inquiry, as it is now, that an event is part of: its own, or that of its call, booking, visit or receipt."""
+    schema = check_schema(context.schema)
+    tables = ("inquiry", "call", "touch", "booking", "visit", "sale")
+    query = " union all ".join(
+        f"select t.inquiry_id, {n} as rank from {schema}.{table} t join {schema}.fact f"
+        f" on f.id = %(id)s and f.group_id = t.group_id where t.inquiry_id is not null and f.id = any(t.events)"
+        for n, table in enumerate(tables)
+    )
+    async with conn.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute(f"{query} order by 2, 1 limit 1".encode(), {"id": event_id})
+        row = await cursor.fetchone()
+    return row[0] if row else None
+
+
 async def evidence_of(
     conn: Conn, context: Context, event_id: UUID, reader: EvidenceReader
 ) -> Evidence | None:

@@ -133,11 +133,11 @@ def inquiries(
     made = _made(settings, params, rows=xlsx is not None)
     if made is None:
         fail("there are no read models yet: start `leadfold run` once", Exit.NOT_YET)
-    _print(made, xlsx=xlsx, as_csv=as_csv, as_json=as_json)
+    _print(made, settings.reports_url, xlsx=xlsx, as_csv=as_csv, as_json=as_json)
 
 
 def _print(
-    made: tuple[Report, Page | None, Directory], *, xlsx: Path | None, as_csv: bool, as_json: bool
+    made: tuple[Report, Page | None, Directory], site: str, *, xlsx: Path | None, as_csv: bool, as_json: bool
 ) -> None:
     import sys
 
@@ -146,7 +146,9 @@ def _print(
         from reports.as_excel import report_xlsx
 
         try:
-            xlsx.expanduser().write_bytes(report_xlsx(report, rows.lines if rows else (), directory))
+            xlsx.expanduser().write_bytes(
+                report_xlsx(report, rows.lines if rows else (), directory, site=site)
+            )
         except OSError as error:
             fail(f"cannot write {xlsx}: {error.strerror}")
         err.print(f"[green]Wrote {xlsx}[/]")
@@ -162,6 +164,14 @@ def _print(
         from reports.as_terminal import show
 
         show(report, out, directory)
+        err.print(f"Page: {page_url(report.params, site)}", style="dim", markup=False, soft_wrap=True)
+
+
+def page_url(params: Params, site: str) -> str:
+    """Address of the page with the same parameters."""
+    from reports.params import to_query
+
+    return f"{site}/reports/inquiries?{to_query(params)}"
 
 
 def _made(settings: Settings, params: Params, *, rows: bool) -> tuple[Report, Page | None, Directory] | None:

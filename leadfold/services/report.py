@@ -11,6 +11,7 @@ import psycopg
 import structlog
 
 from eventlog.contract import EventLog, LogError
+from ingest.adapters.registry import adapters
 from leadfold.config_file import Config
 from leadfold.evidence import LogEvidence
 from leadfold.pool import Conn, Pool
@@ -22,7 +23,7 @@ from projector.database import connect
 from projector.status import projection_status
 from reports.context import Context, load_context
 from reports.web.app import build_app
-from reports.web.deps import Deps
+from reports.web.deps import Deps, Setup
 
 log = structlog.get_logger(__name__)
 
@@ -61,6 +62,8 @@ class Reporting:
                 zone=settings.company.timezone,
                 ready=self._ready,
                 metrics=self._metrics.text,
+                setup=self._setup,
+                public_url=settings.reports_url if settings.reports.public_url else "",
             )
         )
         app.middlewares.insert(0, self._metrics.middleware())
@@ -88,6 +91,15 @@ class Reporting:
             timezone=settings.company.timezone,
             sources=source_infos(settings),
             lag_s=self._lag_s,
+        )
+
+    def _setup(self) -> Setup:
+        settings = self._config.settings
+        return Setup(
+            config=str(self._config.file),
+            ingest_url=settings.ingest_url,
+            sources=tuple((source.name, source.provider) for source in settings.sources),
+            providers=tuple(sorted(adapters())),
         )
 
     async def _ready(self) -> Mapping[str, str | None]:

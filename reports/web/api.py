@@ -105,9 +105,9 @@ class Api:
             lines = await lines_of(
                 conn, state.params, context, masked=self.service.deps.masked, spec=state.spec
             )
-        link = f"{request.scheme}://{request.host}{state.url()}"
+        site = self.service.deps.public_url or f"{request.scheme}://{request.host}"
         # A year of rows takes seconds to write: in a thread, so that nobody else's page waits for them.
-        body = await asyncio.to_thread(report_xlsx, report, lines, context.directory, link=link)
+        body = await asyncio.to_thread(report_xlsx, report, lines, context.directory, site=site)
         return _file(body, _XLSX, self._name(request, "xlsx"))
 
     async def csv(self, request: web.Request) -> web.Response:

@@ -8,6 +8,7 @@ from reports.web.api import Api, json_response
 from reports.web.assets import Assets
 from reports.web.deps import Deps
 from reports.web.errors import catch
+from reports.web.language import first_language
 from reports.web.pages import Pages
 from reports.web.render import Renderer
 from reports.web.security import guard
@@ -23,7 +24,8 @@ def build_app(deps: Deps) -> web.Application:
     service = Service(deps, assets, renderer)
     pages, api = Pages(service), Api(service)
     app = web.Application(
-        middlewares=[guard(loopback_only=deps.loopback_only), catch(renderer)], client_max_size=64 * 1024
+        middlewares=[guard(loopback_only=deps.loopback_only), catch(renderer), first_language()],
+        client_max_size=64 * 1024,
     )
     app[SERVICE] = service
     add = app.router.add_get
@@ -37,6 +39,7 @@ def build_app(deps: Deps) -> web.Application:
     add("/inquiries/{id}", pages.card)
     add("/events/{id}", pages.event)
     add("/definitions", pages.definitions)
+    add("/guide", pages.guide)
     add("/api/v1/reports/inquiries", api.report)
     add("/api/v1/reports/inquiries/rows", api.rows)
     add("/api/v1/inquiries/{id}", api.card)

@@ -17,6 +17,20 @@ Conn = AsyncConnection[Any]
 
 
 @dataclass(frozen=True, slots=True)
+class Setup:
+    """What the pages tell about connecting things. Never a secret.
+
+    ``config``: path of leadfold.toml for ``--config``, empty where it is not needed. ``ingest_url``: how providers
+    reach us, no slash at the end. ``sources``: (name, provider) of each. ``providers``: all that may be added.
+    """
+
+    config: str = ""
+    ingest_url: str = "http://127.0.0.1:8080"
+    sources: tuple[tuple[str, str], ...] = ()
+    providers: tuple[str, ...] = ("sipuni", "jivo", "tilda", "form", "native")
+
+
+@dataclass(frozen=True, slots=True)
 class Deps:
     """Everything the application needs. All callables are called per request, from the event loop.
 
@@ -28,6 +42,8 @@ class Deps:
     ``ready``: names of checks → None when well, else what is wrong; ``/readyz`` is 503 when any is wrong.
     ``metrics``: the Prometheus text; None = no ``/metrics`` here.
     ``loopback_only``: refuse callers from other machines while there is no login (issue 4 §2).
+    ``setup``: the installation, for the guide.
+    ``public_url``: how readers reach the pages, for links in files; empty: as the request did.
     ``masked``: close names, phones and recordings.
     """
 
@@ -39,4 +55,6 @@ class Deps:
     ready: Callable[[], Awaitable[Mapping[str, str | None]]] | None = None
     metrics: Callable[[], bytes] | None = None
     loopback_only: bool = True
+    setup: Callable[[], Setup] = Setup
+    public_url: str = ""
     masked: bool = False

@@ -13,7 +13,8 @@ from projector.readmodel.live import NoLiveBuild
 from reports.params import ParamError
 from reports.web.api import json_response
 from reports.web.controls import Choice
-from reports.web.render import Renderer, lang_of
+from reports.web.language import lang_of
+from reports.web.render import Renderer
 from reports.web.texts import say
 
 log = structlog.get_logger(__name__)
@@ -83,6 +84,7 @@ def _answer(
             title=title,
             details=details,
             safe=safe,
+            waits=status == 503,
             actions=actions,
         )
     if status == 503:

@@ -53,6 +53,13 @@ RAIL: Final[tuple[Section, ...]] = (
                 Label("Показатели", "Metrics"),
                 "book",
             ),
+            Item(
+                "guide",
+                "/guide",
+                Label("Подключение", "Connecting"),
+                Label("Подключение", "Connecting"),
+                "plug",
+            ),
         ),
     ),
 )

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 from reports.formats import cell, moment, number, percent
+from reports.inquiry_measures import UNKNOWN_CATEGORY
 from reports.result import Notice, Report
 from reports.web.state import State
 from reports.web.texts import say
@@ -46,6 +47,11 @@ class Warned:
     count: str
     href: str
     key: str
+
+    @property
+    def unknown(self) -> bool:
+        """Whether it tells of a word that is no category of the dictionary."""
+        return self.key.startswith(UNKNOWN_CATEGORY)
 
 
 def tiles(report: Report, state: State) -> tuple[Tile, ...]:

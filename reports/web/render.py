@@ -40,11 +40,6 @@ class Look:
         )
 
 
-def lang_of(request: web.Request) -> str:
-    """``lang=en`` in the address, else Russian."""
-    return "en" if request.query.get("lang") == "en" else "ru"
-
-
 class Renderer:
     """Draws pages; with the header ``Leadfold-Fragment`` only the part that goes into the panel."""
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
-from urllib.parse import parse_qsl
 
-from domain.event import Evidence
 from reports.context import Context
 from reports.dimensions import NONE_KEY, label_of
 from reports.drill import Page, drill
@@ -151,55 +148,3 @@ def _adds(spec: ReportSpec, metric: str) -> Column | None:
 def _at(state: State, asked: Asked, offset: int) -> str:
     url = state.notice_url(asked.notice) if asked.notice else state.rows_url(asked.metric, asked.path)
     return f"{url}&offset={offset}" if offset else url
-
-
-@dataclass(frozen=True, slots=True)
-class Webhook:
-    """A delivery made readable. ``body`` is pretty-printed text; ``fields`` the pairs of a form; ``binary`` its size."""
-
-    request: str
-    query: tuple[tuple[str, str], ...]
-    headers: tuple[tuple[str, str], ...]
-    fields: tuple[tuple[str, str], ...]
-    body: str
-    binary: int
-    adapter: str
-    redacted: bool
-
-
-def webhook(evidence: Evidence) -> Webhook:
-    """JSON is indented, a form is split into pairs, anything else is shown as it came."""
-    kind = next((value for name, value in evidence.headers if name.lower() == "content-type"), "")
-    text, binary = _text(evidence.body)
-    fields: tuple[tuple[str, str], ...] = ()
-    if text and "x-www-form-urlencoded" in kind:
-        fields = tuple(parse_qsl(text, keep_blank_values=True))
-    return Webhook(
-        request=f"{evidence.method} {evidence.path}",
-        query=tuple(parse_qsl(evidence.query, keep_blank_values=True)),
-        headers=evidence.headers,
-        fields=fields,
-        body=_pretty(text),
-        binary=binary,
-        adapter=evidence.adapter,
-        redacted="***" in f"{evidence.path}{evidence.query}{text}"
-        or any("***" in v for _, v in evidence.headers),
-    )
-
-
-def _text(body: bytes) -> tuple[str, int]:
-    for encoding in ("utf-8", "cp1251"):
-        try:
-            text = body.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if all(c.isprintable() or c in "\r\n\t" for c in text):
-            return text, 0
-    return "", len(body)
-
-
-def _pretty(text: str) -> str:
-    try:
-        return json.dumps(json.loads(text), ensure_ascii=False, indent=2)
-    except (ValueError, RecursionError):
-        return text

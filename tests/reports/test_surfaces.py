@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
 
 import openpyxl
@@ -22,6 +23,7 @@ from reports.as_json import dumps, report_json, value_json
 from reports.as_terminal import show
 from reports.drill import drill, lines_of
 from reports.explain import explain
+from reports.params import parse, to_query
 from reports.result import Report, Value
 from reports.sql_views import analytics_ddl
 from tests.reports.facts import said, store
@@ -128,7 +130,7 @@ async def test_excel_equals_the_report_in_every_cell(march: World) -> None:
     report = await march.report()
     lines = await lines_of(march.conn, report.params, march.context)
     book = openpyxl.load_workbook(
-        io.BytesIO(report_xlsx(report, lines, march.directory, author="Ирина", link="http://x/?a=1"))
+        io.BytesIO(report_xlsx(report, lines, march.directory, author="Ирина", site="http://x"))
     )
     assert book.sheetnames == ["Отчёт", "Строки", "Параметры", "Определения"]
     sheet = book["Отчёт"]
@@ -161,6 +163,26 @@ async def test_excel_equals_the_report_in_every_cell(march: World) -> None:
         report.total["sales"]
     )
     assert len(list(book["Определения"].iter_rows())) == len(report.columns) + 1
+
+
+async def test_excel_leads_back_to_the_pages_where_their_address_is_known(march: World) -> None:
+    report = await march.report(group="kind", filter="kind:not:chat")
+    lines = await lines_of(march.conn, report.params, march.context)
+    site = "https://reports.example.ru"
+    book = openpyxl.load_workbook(io.BytesIO(report_xlsx(report, lines, march.directory, site=site)))
+    assert book["Отчёт"]["A1"].value == report.title.ru
+    page = book["Отчёт"]["A1"].hyperlink.target
+    assert page == f"{site}/reports/inquiries?{to_query(report.params)}"
+    assert parse(parse_qsl(urlsplit(page).query), now=march.now) == report.params
+    last = book["Строки"].max_column
+    for row, line in enumerate(lines, 2):
+        cell = book["Строки"].cell(row, last)
+        assert cell.value == str(line.inquiry.inquiry_id)
+        assert cell.hyperlink.target == f"{site}/inquiries/{line.inquiry.inquiry_id}"
+    told = {r[0].value: r[1] for r in book["Параметры"].iter_rows(min_row=2)}
+    assert told["Ссылка"].hyperlink.target == page
+    without = openpyxl.load_workbook(io.BytesIO(report_xlsx(report, lines, march.directory)))
+    assert not any(c.hyperlink for sheet in without for row in sheet.iter_rows() for c in row)
 
 
 async def test_excel_takes_no_text_for_a_formula(world: World) -> None:

@@ -9,6 +9,7 @@ import { startPanel } from "./panel.js";
 import { startSettings } from "./settings.js";
 import { startTable } from "./table.js";
 import { startCopying } from "./copying.js";
+import { startWaiting } from "./waiting.js";
 
 startSettings();
 startMenus();
@@ -19,3 +20,4 @@ startNavigation();
 startCopying();
 startPlaying();
 startKeys();
+startWaiting();

@@ -1,13 +1,15 @@
 // Changes of the report without a white flash: the new page is fetched and its main part put in place.
 
+import { shownAddress, show } from "./address.js";
 import { closePanel, isPanelAddress, openPanel, panelIsOpen } from "./panel.js";
 
 const main = () => document.getElementById("main");
 
-let shown = location.pathname + location.search;
 let latest = 0;
 
 const REFRESH_MS = 60_000;
+const LOOK_MS = 5_000; // a page without any data yet waits for the first webhook
+let refreshed = Date.now();
 
 /** Show the page at `address`; `remember` adds it to the history. Any trouble falls back to the browser's
  * own way; a `quiet` call changes nothing on trouble but says that the figures are old. */
@@ -36,7 +38,7 @@ export async function go(address, { remember = true, quiet = false } = {}) {
     return;
   }
   if (remember) history.pushState({}, "", url);
-  shown = url.pathname + url.search;
+  show(url.pathname + url.search);
   document.title = page.title;
   const rail = page.querySelector(".rail");
   document.querySelector(".rail").replaceWith(document.adoptNode(rail));
@@ -65,7 +67,10 @@ function refresh() {
     document.querySelector("details.menu[open], dialog[open]") ||
     String(getSelection()) ||
     main().contains(document.activeElement);
-  if (!busy) go(shown, { remember: false, quiet: true });
+  const due = main().querySelector("[data-waiting]") ? LOOK_MS : REFRESH_MS;
+  if (busy || Date.now() - refreshed < due - 100) return;
+  refreshed = Date.now();
+  go(shownAddress(), { remember: false, quiet: true });
 }
 
 function wanted(event, link) {
@@ -86,7 +91,7 @@ export function startNavigation() {
     event.preventDefault();
     const url = new URL(link.href);
     // groups opened by hand since the server wrote this link
-    const open = "keepOpen" in link.dataset ? new URL(shown, location.href).searchParams.get("open") : null;
+    const open = "keepOpen" in link.dataset ? new URL(shownAddress(), location.href).searchParams.get("open") : null;
     if (open !== null) url.searchParams.set("open", open);
     go(url);
   });
@@ -100,7 +105,7 @@ export function startNavigation() {
     go(url);
   });
 
-  setInterval(refresh, REFRESH_MS);
+  setInterval(refresh, LOOK_MS);
 
   // The address of the panel stands over the page it was opened from; Back must find that page again.
   addEventListener("popstate", () => {
@@ -110,16 +115,6 @@ export function startNavigation() {
       return;
     }
     if (panelIsOpen()) closePanel({ remember: false });
-    if (pageOf(address) !== pageOf(shown)) go(address, { remember: false });
+    if (pageOf(address) !== pageOf(shownAddress())) go(address, { remember: false });
   });
-}
-
-/** The address of the page that is shown (under the panel, if one is open). */
-export function pageAddress() {
-  return shown;
-}
-
-/** The open groups changed: the same page, told more exactly. */
-export function pageChanged(address) {
-  shown = address;
 }

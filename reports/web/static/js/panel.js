@@ -1,6 +1,6 @@
 // The panel at the right: the same page as at its own address, fetched without its frame.
 
-import { pageAddress } from "./navigation.js";
+import { shownAddress } from "./address.js";
 
 const panel = () => document.getElementById("panel");
 const shade = () => document.getElementById("panel-shade");
@@ -53,6 +53,7 @@ export async function openPanel(address, { remember = true, replace = false } = 
     neighbours = rows;
     list = new URL(address, location.href).href;
   }
+  showMarked(panel());
   const back = panel().querySelector("[data-list]");
   if (back && list && !rows.length) {
     back.querySelector("a").href = list;
@@ -61,12 +62,18 @@ export async function openPanel(address, { remember = true, replace = false } = 
   panel().focus({ preventScroll: true });
 }
 
+/** In a long batch: the marked item stands in view, without moving the page. */
+export function showMarked(sheet) {
+  const mark = sheet.querySelector("pre mark");
+  if (mark) mark.parentElement.scrollTop = mark.offsetTop - mark.parentElement.offsetTop - 12;
+}
+
 export function closePanel({ remember = true } = {}) {
   latest++;
   panel().hidden = true;
   shade().hidden = true;
   panel().replaceChildren();
-  if (remember) history.pushState({}, "", pageAddress());
+  if (remember) history.pushState({}, "", shownAddress());
   if (opener?.isConnected) opener.focus({ preventScroll: true });
   opener = null;
 }
@@ -85,6 +92,7 @@ export function step(by) {
 }
 
 export function startPanel() {
+  showMarked(document);
   document.addEventListener("click", (event) => {
     if (event.target.closest("#panel-shade, [data-close]") && panelIsOpen()) {
       event.preventDefault();

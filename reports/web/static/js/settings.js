@@ -14,6 +14,8 @@ function darkBySystem() {
 
 export function startSettings() {
   document.addEventListener("click", (event) => {
+    const language = event.target.closest("a[data-language]");
+    if (language) keep("lang", language.dataset.language);
     const button = event.target.closest("[data-setting]");
     if (!button) return;
     const root = document.documentElement;

@@ -1,6 +1,7 @@
 // The tree in the table: open and close groups, and tell the address which are open.
 
-import { go, pageChanged } from "./navigation.js";
+import { show } from "./address.js";
+import { go } from "./navigation.js";
 
 const rows = () => [...document.querySelectorAll("tr[data-node]")];
 const chevron = (row) => row.querySelector("[aria-expanded]");
@@ -24,7 +25,7 @@ function settle() {
   const url = new URL(location.href);
   url.searchParams.set("open", openNodes());
   history.replaceState(history.state, "", url);
-  pageChanged(url.pathname + url.search);
+  show(url.pathname + url.search);
 }
 
 function set(row, open) {

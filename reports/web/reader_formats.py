@@ -10,7 +10,7 @@ from reports import formats
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class ReaderFormats:
     """``reports.formats`` in one language and zone; None is «—» everywhere."""
 
     lang: str
