@@ -184,8 +184,14 @@ METRICS: Final = (
             "money",
             ("Маржа", "Margin"),
             (
-                "Цена минус себестоимость по всем строкам чеков за вычетом возвратов. Работа без себестоимости стоит 0.",
-                "Price minus cost over all receipt lines, less refunds. Work without a cost costs 0.",
+                (
+                    "Цена минус себестоимость по всем строкам чеков за вычетом возвратов. Работа без себестоимости "
+                    "стоит 0. Возврат одной суммой снимает ту же долю себестоимости, что и цены."
+                ),
+                (
+                    "Price minus cost over all receipt lines, less refunds. Work without a cost costs 0. "
+                    "A refunded sum takes the same share of the costs as of the price."
+                ),
             ),
             ("сумма (цена − себестоимость) по строкам чеков", "sum of (price − cost) over receipt lines"),
             _MONEY,

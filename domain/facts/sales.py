@@ -119,7 +119,9 @@ class SaleRefunded(Subject):
     receipt_id: Key
     refund_id: Key | None = None
     lines: tuple[SaleLine, ...] = Field((), description="returned lines; prices are positive")
-    amount: Money | None = Field(None, description="returned roubles when lines are not known")
+    amount: Money | None = Field(
+        None, description="returned roubles when lines are not known; takes the same share of the costs"
+    )
 
     def refs(self, source: str) -> Iterator[str]:
         """The receipt, then whom it is about."""

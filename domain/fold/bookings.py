@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from domain.directory import Directory
@@ -270,6 +270,10 @@ def link(bookings: list[Booking], visits: list[Visit], opened: Opened, directory
 def _link_visit(visit: Visit, bookings: list[Booking], opened: Opened, directory: Directory) -> None:
     at = visit.arrived_at
     named = next((b for b in bookings if b.key == visit.booking_key), None)
+    if visit.booking_key is None:
+        about = opened.named(visit.refs, at)
+        if about is None or not about.is_target:
+            named = _due(bookings, visit, directory)
     if named is not None:
         visit.booking, visit.inquiry = named, named.inquiry
     if visit.inquiry is None:
@@ -283,6 +287,21 @@ def _link_visit(visit: Visit, bookings: list[Booking], opened: Opened, directory
     if visit.inquiry is not None:
         visit.inquiry.arrivals.append(at)
         visit.inquiry.events += visit.events
+
+
+def _due(bookings: list[Booking], visit: Visit, directory: Directory) -> Booking | None:
+    """The open booking of that very day, of several the nearest: stronger evidence than a newer inquiry."""
+    due: list[tuple[timedelta, str, Booking]] = []
+    for booking in bookings:
+        if booking.visit is None and _awaits(booking, visit.arrived_at, directory):
+            slot = _one(
+                booking.key, [e for e in booking.told if e.time <= visit.arrived_at], directory
+            ).slot_at
+            office = booking.office or (booking.inquiry.office if booking.inquiry else None)
+            day = directory.local_day(visit.arrived_at, office)
+            if slot is not None and directory.local_day(slot, office) == day:
+                due.append((abs(slot - visit.arrived_at), booking.key, booking))
+    return min(due, key=lambda d: d[:2])[2] if due else None
 
 
 def belongs_to(opened: Opened, refs: Iterable[str], at: datetime, directory: Directory) -> Inquiry | None:

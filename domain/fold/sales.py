@@ -1,4 +1,4 @@
-"""Receipts, refunds and margin. Decisions: D-0.8, R0.25–R0.27; money is Decimal roubles, never rounded here."""
+"""Receipts, refunds and margin. Decisions: D-0.8, R0.25–R0.27; money is Decimal roubles, not rounded here."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from domain.fold.inquiries import Inquiry, Opened
 from domain.identity import row_id
 
 ZERO = Decimal(0)
+_GRAIN = Decimal("0.0001")  # as fine as facts tell money
 
 
 @dataclass(slots=True)
@@ -127,7 +128,11 @@ def _line(receipt: str, part: str, n: int, one: SaleLine, event: Event, sign: in
 
 
 def _refund(fact: SaleRefunded, sale: Sale, event: Event) -> list[Line]:
-    """Returned lines; or a returned sum (all of it lost margin); or, with neither, the whole rest."""
+    """Returned lines; or a returned sum; or, with neither, the whole rest.
+
+    Of a sum nobody knows the lines: it takes the same share of the costs as of the price, so that a whole sum takes
+    all. What goes beyond the rest of the receipt had no cost.
+    """
     part = fact.refund_id or "refund"
     if fact.lines:
         return [
@@ -135,12 +140,21 @@ def _refund(fact: SaleRefunded, sale: Sale, event: Event) -> list[Line]:
             for n, one in enumerate(fact.lines)
         ]
     ident = row_id("sale_line", fact.receipt_id, part, str(event.id), "whole")
-    if fact.amount is not None:
-        return [
-            Line(ident, event.time, "refund", None, Decimal(-1), -fact.amount, ZERO, -fact.amount, event.id)
-        ]
     rest, margin = sale.sales, sale.margin
-    return [Line(ident, event.time, "refund", None, Decimal(-1), -rest, margin - rest, -margin, event.id)]
+    returned = rest
+    if fact.amount is not None:
+        returned, margin = fact.amount, _margin_of(fact.amount, rest, margin)
+    return [
+        Line(ident, event.time, "refund", None, Decimal(-1), -returned, margin - returned, -margin, event.id)
+    ]
+
+
+def _margin_of(returned: Decimal, rest: Decimal, margin: Decimal) -> Decimal:
+    if rest <= 0:
+        return returned
+    if returned < rest:
+        return (margin * returned / rest).quantize(_GRAIN)
+    return margin + returned - rest
 
 
 def _as_sold(one: SaleLine, sold: Sequence[SaleLine]) -> SaleLine:

@@ -203,6 +203,8 @@ class Linker:
                 thing.inquiry = self.attribute(made or thing.facts[:1], at)
                 continue
             booking = self.bookings.get(thing.booking_id or "")
+            if thing.booking_id is None:
+                booking = self.expected(thing)
             thing.inquiry = (booking.inquiry if booking else None) or self.attribute(thing.facts, at)
             if thing.inquiry and thing.inquiry.arrived_at is None:
                 thing.inquiry.arrived_at = at
@@ -216,6 +218,37 @@ class Linker:
                 booking = min(waiting, key=lambda w: w[:2])[2] if waiting else None
             if booking:
                 booking.visit = booking.visit or thing
+
+    def expected(self, visit: Visit) -> Booking | None:
+        """Whose slot was on that day by what was told until then, unless the arrival names a target inquiry (R0.17)."""
+        mine = next((i for f in visit.facts if (i := named(f, self.inquiries, visit.at))), None)
+        if mine and mine.is_target:
+            return None
+        found = []
+        for booking in self.bookings.values():
+            told = [f for f in booking.facts if f.time <= visit.at]
+            now = booking_state(told)
+            if (
+                booking.visit
+                or not now
+                or booking.state.made_at > visit.at
+                or now.cancelled_at
+                or not now.slot
+            ):
+                continue
+            office = self.office(booking)
+            if self.directory.local_day(now.slot, office) == self.directory.local_day(visit.at, office):
+                found.append((abs(now.slot - visit.at), booking.key, booking))
+        return min(found, key=lambda f: f[:2])[2] if found else None
+
+    def office(self, booking: Booking) -> str | None:
+        """Where the client is awaited: at the office of the number that he had called."""
+        inquiry = booking.inquiry
+        if inquiry is None or inquiry.kind not in ("phone", "missed"):
+            return None
+        call = next((c for c in inquiry.calls if c.started_at == inquiry.opened_at), None)
+        number = self.directory.number_on(call.line, call.started_at) if call else None
+        return number.office if number else None
 
     def attribute(self, facts: Sequence[Event], at: datetime) -> Inquiry | None:
         """D-0.5: a named target inquiry, else the latest target one, else the named, else the latest."""

@@ -67,13 +67,22 @@ def one_receipt(key: str, facts: list[Event]) -> Receipt:
                 margin -= gain(line) or Decimal(0)
                 incomplete |= gain(line) is None
         elif fact.data.amount is not None:
+            margin -= margin_of_a_sum(fact.data.amount, sales, margin)
             sales -= fact.data.amount
-            margin -= fact.data.amount
         else:
             sales = margin = Decimal(0)
     sold_at = told[-1].time if told else None
     ordered = told + [f for f in facts if f not in told]
     return Receipt(key, sold_at, sold_at or facts[0].time, sales, margin, incomplete, facts, ordered)
+
+
+def margin_of_a_sum(returned: Decimal, sales: Decimal, margin: Decimal) -> Decimal:
+    """A returned share of the price is the same share of the costs; beyond the price there are no costs."""
+    if sales <= 0:
+        return returned
+    share = min(returned, sales)
+    part = margin if share == sales else round(margin * share / sales, 4)
+    return part + (returned - share)
 
 
 def cost_when_sold(returned: SaleLine, sold: Sequence[SaleLine]) -> Decimal | None:
