@@ -4,20 +4,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
+
+import psycopg
 
 from domain.rows import TABLES, Row, Rows
 from projector.database import Connection
-from projector.facts import dump
+from projector.lines import copy, dump, json_text, line, line_of_ids, texts, uuids
 from projector.readmodel.tables import check_schema, columns
 
 _TABLES = tuple(TABLES)
 _NUMBER = {table: number for number, table in enumerate(_TABLES)}
+
+#: Types of columns that a line of COPY has as text.
+_AS_TEXT: dict[str, Callable[[Any], str]] = {"uuid[]": uuids, "text[]": texts, "jsonb": json_text}
 
 
 class Stored(NamedTuple):
@@ -27,17 +32,31 @@ class Stored(NamedTuple):
     group_id: int
 
 
+class Encoded(NamedTuple):
+    """A row for comparison and for writing: its key, itself, its contents as a line of COPY, and their hash."""
+
+    key: UUID
+    row: Row
+    body: bytes
+    row_hash: int
+
+    def in_group(self, group: int) -> bytes:
+        """The whole line."""
+        return b"%b,%d,%d" % (self.body, group, self.row_hash)
+
+
 @dataclass(slots=True)
 class Changes:
-    """What must be written: rows as JSON objects by table, keys of rows that vanished."""
+    """What must be written, by table: rows that the groups did not have, others that they had, keys that vanished."""
 
-    upserts: dict[str, list[bytes]] = field(default_factory=dict)
+    fresh: dict[str, list[tuple[Encoded, int]]] = field(default_factory=dict)  # with the group
+    other: dict[str, list[tuple[Encoded, int]]] = field(default_factory=dict)
     deletes: dict[str, list[UUID]] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
         """Number of rows to be written or deleted."""
-        return sum(map(len, self.upserts.values())) + sum(map(len, self.deletes.values()))
+        return sum(sum(map(len, part.values())) for part in (self.fresh, self.other, self.deletes))
 
 
 @cache
@@ -45,20 +64,30 @@ def _names(table: str) -> tuple[str, ...]:
     return tuple(column.name for column in columns(table))
 
 
-class Encoded(NamedTuple):
-    """A row ready to be written: its key, its contents as a JSON object, and their hash."""
+@cache
+def _made_text(table: str) -> tuple[tuple[int, Callable[[Any], str]], ...]:
+    *former, last = columns(table)
+    if last.type != "uuid[]":  # `line_of_ids` makes it text
+        former.append(last)
+    return tuple(
+        (place, _AS_TEXT[column.type]) for place, column in enumerate(former) if column.type in _AS_TEXT
+    )
 
-    key: UUID
-    body: bytes
-    row_hash: int
+
+@cache
+def _line_of(table: str) -> Callable[[Sequence[Any]], bytes]:
+    return line_of_ids if columns(table)[-1].type == "uuid[]" else line
 
 
 def encode(table: str, row: Row) -> Encoded:
     """Serialise a row once, for comparison and for writing."""
-    names = _names(table)
-    body = dump(dict(zip(names, row, strict=True)))
+    values: list[Any] = list(row)
+    for place, as_text in _made_text(table):
+        if values[place] is not None:
+            values[place] = as_text(values[place])
+    body = _line_of(table)(values)
     row_hash = int.from_bytes(blake2b(body, digest_size=8).digest(), "big", signed=True)
-    return Encoded(row[0], body, row_hash)
+    return Encoded(row[0], row, body, row_hash)
 
 
 def difference(folded: Mapping[int, Rows], stored: Mapping[tuple[int, UUID], Stored]) -> Changes:
@@ -69,13 +98,16 @@ def difference(folded: Mapping[int, Rows], stored: Mapping[tuple[int, UUID], Sto
         for table, rows in tables.items():
             number = _NUMBER[table]
             for row in rows:
-                key, body, row_hash = encode(table, row)
-                if (number, key) in kept:  # told by two groups: one statement writes a row once
+                place = (number, row[0])
+                if place in kept:  # told by two groups: one statement writes a row once
                     continue
-                kept.add((number, key))
-                if stored.get((number, key)) != (row_hash, group):
-                    whole = b'%b,"group_id":%d,"row_hash":%d}' % (body[:-1], group, row_hash)
-                    changes.upserts.setdefault(table, []).append(whole)
+                kept.add(place)
+                encoded = encode(table, row)
+                before = stored.get(place)
+                if before is None:
+                    changes.fresh.setdefault(table, []).append((encoded, group))
+                elif before != (encoded.row_hash, group):
+                    changes.other.setdefault(table, []).append((encoded, group))
     for number, key in stored.keys() - kept:
         changes.deletes.setdefault(_TABLES[number], []).append(key)
     return changes
@@ -100,23 +132,46 @@ def _load_query(schema: str) -> str:
 
 
 async def apply(conn: Connection, schema: str, changes: Changes) -> None:
-    """Write the changes: one statement per table that has any."""
+    """Write the changes in a transaction: one statement per table and kind of change."""
     for table, keys in changes.deletes.items():
         await conn.execute(
             f'delete from {check_schema(schema)}."{table}" where "{_names(table)[0]}" = any(%s)', (keys,)
         )
-    for table, bodies in changes.upserts.items():
-        await conn.execute(_upsert_query(schema, table), ((b"[" + b",".join(bodies) + b"]").decode(),))
+    for table, found in changes.other.items():
+        await _upsert(conn, schema, table, found)
+    if not changes.fresh:
+        return
+    try:
+        async with conn.transaction():  # a savepoint
+            for table, found in changes.fresh.items():
+                lines = [encoded.in_group(group) for encoded, group in found]
+                await copy(conn, f'{check_schema(schema)}."{table}"', _listed(table), lines)
+    except psycopg.errors.UniqueViolation:  # told by a group of another batch too: the later one has it
+        for table, found in changes.fresh.items():
+            await _upsert(conn, schema, table, found)
+
+
+async def _upsert(conn: Connection, schema: str, table: str, found: list[tuple[Encoded, int]]) -> None:
+    names = (*_names(table), "group_id", "row_hash")
+    bodies = [
+        dict(zip(names, (*encoded.row, group, encoded.row_hash), strict=True)) for encoded, group in found
+    ]
+    await conn.execute(_upsert_query(schema, table), (dump(bodies).decode(),))
+
+
+@cache
+def _listed(table: str) -> str:
+    return ", ".join(f'"{name}"' for name in (*_names(table), "group_id", "row_hash"))
 
 
 @cache
 def _upsert_query(schema: str, table: str) -> str:
-    names = [*_names(table), "group_id", "row_hash"]
-    listed = ", ".join(f'"{name}"' for name in names)
-    sets = ", ".join(f'"{name}" = excluded."{name}"' for name in names[1:])
+    names = _names(table)
+    sets = ", ".join(f'"{name}" = excluded."{name}"' for name in (*names[1:], "group_id", "row_hash"))
     target = f'{check_schema(schema)}."{table}"'
     return (
-        f"insert into {target} ({listed}) select {listed} from json_populate_recordset(null::{target}, %s::text::json)"
+        f"insert into {target} ({_listed(table)}) select {_listed(table)}"
+        f" from json_populate_recordset(null::{target}, %s::text::json)"
         f' on conflict ("{names[0]}") do update set {sets}'
     )
 
