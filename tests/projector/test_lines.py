@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.rows import ClientAliasRow, ClientRow, InquiryRow
+from domain.rows import ClientAliasRow, ClientRow, InquiryRow, Rows
 from projector import rows
 from projector.builds_store import create, drop, prepare
 from projector.database import connect
@@ -95,7 +95,7 @@ async def test_a_row_copied_and_a_row_put_over_another_are_the_same(database_url
     values |= dict.fromkeys(("sales", "margin", "pay_rate"), Decimal("1.50"))
     inquiry = InquiryRow(**values | {"inquiry_id": UUID(int=4), "client_id": UUID(int=1)})
     alias = ClientAliasRow(UUID(int=5), UUID(int=1))
-    folded = {7: {"client": [client], "inquiry": [inquiry], "client_alias": [alias]}}
+    folded: dict[int, Rows] = {7: {"client": [client], "inquiry": [inquiry], "client_alias": [alias]}}
     fresh = rows.difference(folded, {})
     other = rows.Changes(other=fresh.fresh)
     async with await connect(database_url) as conn:
@@ -121,7 +121,7 @@ async def test_a_row_that_another_group_has_told_is_taken_over(database_url: str
         await prepare(conn, conf)
         build = await create(conn, conf, purpose="test")
         for group, owner in ((1, 8), (2, 9)):
-            told = {group: {"client_alias": [ClientAliasRow(UUID(int=5), UUID(int=owner))]}}
+            told: dict[int, Rows] = {group: {"client_alias": [ClientAliasRow(UUID(int=5), UUID(int=owner))]}}
             async with conn.transaction():
                 await rows.apply(conn, build.schema, rows.difference(told, {}))
         cursor = await conn.execute(f"select client_id, group_id from {build.schema}.client_alias")
