@@ -7,6 +7,7 @@ the same bytes: a `Record` read from one and appended to the other is the same r
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -186,7 +187,6 @@ class EventLog(ABC):
     async def close(self) -> None:
         """Let what is under way finish for a moment, then let go. Bounded in time even when nothing answers."""
 
-    @abstractmethod
     async def append(self, records: Sequence[Record], *, deadline_s: float) -> list[Position]:
         """Store the records; returns their places when every one is durable (fsync, or acks=all).
 
@@ -197,6 +197,15 @@ class EventLog(ABC):
             LogUnavailable: surely nothing was stored.
             RecordTooLarge: surely nothing was stored, and it never will be.
             AppendUnknown: no confirmation within ``deadline_s``, or the confirmation was lost.
+        """
+        return await self.submit(records, deadline_s=deadline_s)
+
+    @abstractmethod
+    def submit(self, records: Sequence[Record], *, deadline_s: float) -> asyncio.Future[list[Position]]:
+        """Begin an `append` and do not wait: the future ends as `append` does, within ``deadline_s`` and a little.
+
+        For callers with thousands of appends under way, who need no task for each. Cancelling the future withdraws
+        the records if they still wait. What is refused at once is raised here.
         """
 
     @abstractmethod

@@ -11,7 +11,7 @@ import base64
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 from pydantic import ValidationError
@@ -33,6 +33,29 @@ class Undecodable:
 
     reason: str
     event_id: str | None
+
+
+class Label(NamedTuple):
+    """What stands outside of the sealed part: enough to choose records by. Empty where a record lacks it.
+
+    ``time`` is ISO-8601 in UTC, as stored.
+    """
+
+    id: str
+    type: str
+    source: str
+    time: str
+
+    @property
+    def source_name(self) -> str:
+        """The configured name of the source: the last part of its path."""
+        return self.source.rpartition("/")[2]
+
+
+def label(record: Record) -> Label:
+    """What a record is, without opening it. Never raises."""
+    headers = dict(record.headers)
+    return Label(*(headers.get(f"ce_{name}", b"").decode("utf-8", "replace") for name in Label._fields))
 
 
 def dataschema(type_: str, version: int) -> str:

@@ -6,6 +6,10 @@ from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 
 from eventlog.contract import EventLog, RecordCorrupt, StoredRecord
+from eventlog.sealing import Label, label
+
+#: At most so many records are read at a time while newest ones are looked for.
+_PIECE = 20_000
 
 #: Called with how many records were looked at since the last call.
 Step = Callable[[int], object]
@@ -55,28 +59,44 @@ async def first_stored_since(log: EventLog, partition: int, moment: datetime) ->
     return low
 
 
-async def newest(log: EventLog, count: int) -> list[StoredRecord]:
-    """The newest records of all partitions, oldest first."""
+async def newest(
+    log: EventLog, count: int, *, wanted: Callable[[Label], bool] | None = None, step: Step = _ignore
+) -> list[StoredRecord]:
+    """The newest records of all partitions that are ``wanted`` (all by default), oldest first.
+
+    Each partition is read from its end backwards until so many are found: for something rare, all of it.
+    """
     found: list[StoredRecord] = []
     for partition, (first, following) in (await log.bounds()).items():
-        async for stored in records(log, partition, max(first, following - count), following):
-            if isinstance(stored, StoredRecord):
-                found.append(stored)
+        mine: list[StoredRecord] = []
+        end, piece = following, max(count, 1)
+        while len(mine) < count and end > first:
+            begin = max(first, end - piece)
+            mine = [s async for s in _wanted(log, partition, begin, end, wanted, step)] + mine
+            end, piece = begin, min(piece * 2, _PIECE)
+        found += mine
     found.sort(key=lambda s: (s.stored_at, s.partition, s.offset))
-    return found[-count:]
+    return found[-count:] if count else []
+
+
+async def _wanted(
+    log: EventLog,
+    partition: int,
+    first: int,
+    following: int,
+    wanted: Callable[[Label], bool] | None,
+    step: Step,
+) -> AsyncIterator[StoredRecord]:
+    async for stored in records(log, partition, first, following, step=step):
+        if isinstance(stored, StoredRecord) and (wanted is None or wanted(label(stored.record))):
+            yield stored
 
 
 async def find(log: EventLog, event_id: str, *, step: Step = _ignore) -> list[StoredRecord]:
     """Every record with this event id, in no order: repeats and higher revisions are records of their own."""
-    wanted = event_id.encode()
     found: list[StoredRecord] = []
     for partition, (first, following) in (await log.bounds()).items():
         async for stored in records(log, partition, first, following, step=step):
-            if isinstance(stored, StoredRecord) and header(stored, "ce_id") == wanted:
+            if isinstance(stored, StoredRecord) and label(stored.record).id == event_id:
                 found.append(stored)
     return found
-
-
-def header(stored: StoredRecord, name: str) -> bytes:
-    """A header of a record; empty when absent."""
-    return next((value for key, value in stored.record.headers if key == name), b"")

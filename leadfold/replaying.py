@@ -11,12 +11,12 @@ from uuid import UUID
 from domain.event import Event, Evidence
 from domain.facts.company import DeliveryUnreadable
 from eventlog.contract import EventLog, StoredRecord
-from eventlog.sealing import Undecodable, seal, unseal
+from eventlog.sealing import Undecodable, label, seal, unseal
 from ingest.adapters.registry import adapters
 from ingest.limits import Limits
 from ingest.sources import SourceBook
 from ingest.translate import retranslate
-from leadfold.log_reading import header, records
+from leadfold.log_reading import records
 from projector.batch import Applier, Batch, open_record
 from projector.database import Connection
 from projector.positions import live_build
@@ -144,9 +144,10 @@ async def _chosen(
             if not isinstance(stored, StoredRecord):
                 continue
             done.looked_at += 1
-            if source is not None and header(stored, "ce_source").decode().rpartition("/")[2] != source:
+            told = label(stored.record)
+            if source is not None and told.source_name != source:
                 continue
-            if not outdated and header(stored, "ce_type") != DeliveryUnreadable.TYPE.encode():
+            if not outdated and told.type != DeliveryUnreadable.TYPE:
                 continue
             event = unseal(stored.record)
             if isinstance(event, Undecodable):

@@ -44,6 +44,9 @@ _LAST_LOOK_S = 0.015
 #: Between attempts to open a file that could not be opened at the start, seconds.
 _AGAIN_S = 1.0
 
+#: Appends that wait for the disk may take so much memory.
+QUEUE_BYTES = 64 * 1024 * 1024
+
 #: One answer of `read` ends after this many bytes (but holds at least one record).
 _READ_BYTES = 16 * 1024 * 1024
 
@@ -59,14 +62,23 @@ class EmbeddedLog(EventLog):
         path: the file; beside it SQLite keeps ``-wal`` and ``-shm``.
         create: make the file when it is missing; otherwise `start` refuses.
         max_record_bytes: limit of key + value + headers.
+        queue_bytes: appends beyond this fail at once instead of filling the memory while the disk does not answer.
     """
 
     engine = "embedded"
 
-    def __init__(self, path: Path, *, create: bool = True, max_record_bytes: int = MAX_RECORD_BYTES) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        create: bool = True,
+        max_record_bytes: int = MAX_RECORD_BYTES,
+        queue_bytes: int = QUEUE_BYTES,
+    ) -> None:
         self.path = path
         self._create = create
         self._max_record_bytes = max_record_bytes
+        self._queue_bytes = queue_bytes
         self._writer: Writer | None = None
         self._deadlines: Deadlines | None = None
         self._started = False
@@ -76,7 +88,9 @@ class EmbeddedLog(EventLog):
         self._local = threading.local()  # one reading connection per thread
         self._connections: list[sqlite3.Connection] = []
         self._changed = asyncio.Event()  # set when this object stored something
-        self._appended = self._unavailable = self._unknown = 0
+        self._counts = dict.fromkeys(
+            ("appended", "append_unavailable", "append_unknown", "commits", "commit_failures"), 0
+        )
 
     async def start(self) -> None:
         """See the contract; refuses a file that is missing, damaged, not ours, or on a drive without shared memory."""
@@ -137,50 +151,30 @@ class EmbeddedLog(EventLog):
     @property
     def counters(self) -> Mapping[str, int]:
         """appended, append_unavailable, append_unknown (appends, not records), commits, commit_failures."""
-        writer = self._writer
-        return {
-            "appended": self._appended,
-            "append_unavailable": self._unavailable,
-            "append_unknown": self._unknown,
-            "commits": writer.commits if writer else 0,
-            "commit_failures": writer.failures if writer else 0,
-        }
+        return dict(self._counts)
 
-    async def append(self, records: Sequence[Record], *, deadline_s: float) -> list[Position]:
+    def submit(self, records: Sequence[Record], *, deadline_s: float) -> asyncio.Future[list[Position]]:
         """See the contract. One fsync for all calls that wait at the same moment."""
-        job: Job | None = None
-        try:
-            job = self._submit(records, deadline_s)
-            first = await job.future if job else 0
-        except AppendUnknown:
-            self._unknown += 1
-            raise
-        except LogUnavailable:
-            self._unavailable += 1
-            raise
-        except asyncio.CancelledError:
-            if job is not None and self._writer is not None:
-                self._writer.withdraw(job)
-            raise
-        self._appended += len(records)
-        return [Position(0, first - 1 + index) for index in range(len(records))]
-
-    def _submit(self, records: Sequence[Record], deadline_s: float) -> Job | None:
         if not self.available:
+            self._counts["append_unavailable"] += 1
             raise LogUnavailable("the event log is not open")
+        future: asyncio.Future[list[Position]] = asyncio.get_running_loop().create_future()
         if not records:
-            return None
+            future.set_result([])
+            return future
         size = sum(check_records(records, self._max_record_bytes))
         if self._writer is None or self._deadlines is None:  # readers never have them
-            self._writer = Writer(self.path, self._changed.set)
+            self._writer = Writer(self.path, self._changed.set, self._counts)
             self._deadlines = Deadlines()
+        if self._writer.queued_bytes + size > self._queue_bytes:
+            self._counts["append_unavailable"] += 1
+            raise LogUnavailable("more waits for the disk than the queue holds; nothing was stored")
         now_ms = time.time_ns() // 1_000_000
         rows = [encode(record, now_ms) for record in records]
-        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         job = Job(rows, size, time.monotonic() + deadline_s, future)
         self._deadlines.add(deadline_s, future, partial(_expire, self._writer, job))
         self._writer.submit(job)
-        return job
+        return future
 
     async def partitions(self) -> list[int]:
         """Always [0]."""
@@ -251,12 +245,10 @@ class EmbeddedLog(EventLog):
 def _expire(writer: Writer, job: Job) -> None:
     if job.future.done():
         return
-    error: LogError
     if writer.withdraw(job):
-        error = LogUnavailable("the event log did not answer in time; nothing was stored")
+        writer.fail(job, LogUnavailable("the event log did not answer in time; nothing was stored"))
     else:
-        error = AppendUnknown("no confirmation from the disk in time; the records may be stored")
-    job.future.set_exception(error)
+        writer.fail(job, AppendUnknown("no confirmation from the disk in time; the records may be stored"))
 
 
 def _bounds(connection: sqlite3.Connection) -> tuple[int, int]:

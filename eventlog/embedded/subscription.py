@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
-from eventlog.contract import LogUnavailable, OnAssigned, OnRevoked, PositionLost, StoredRecord, Subscription
-
-if TYPE_CHECKING:
-    from eventlog.embedded.log import EmbeddedLog
+from eventlog.contract import (
+    EventLog,
+    LogUnavailable,
+    OnAssigned,
+    OnRevoked,
+    PositionLost,
+    StoredRecord,
+    Subscription,
+)
 
 
 class EmbeddedSubscription(Subscription):
     """See the contract. Partition 0 is assigned at the first poll and never revoked."""
 
-    def __init__(self, log: EmbeddedLog, group: str) -> None:
+    def __init__(self, log: EventLog, group: str) -> None:
         self.group = group
         self._log = log
         self._on_assigned: OnAssigned | None = None

@@ -23,7 +23,7 @@ from typing import Literal
 
 import structlog
 
-from eventlog.contract import AppendFailed, AppendUnknown, LogUnavailable
+from eventlog.contract import AppendFailed, AppendUnknown, LogUnavailable, Position
 from eventlog.embedded.file import connect, is_damaged, primary_code, stored_after
 from eventlog.embedded.rows import Row
 
@@ -49,11 +49,13 @@ class _State(Enum):
 
 
 class Job:
-    """The rows of one append, and the future that gets the first position (or an AppendFailed)."""
+    """The rows of one append, and the future that gets their positions (or an AppendFailed)."""
 
     __slots__ = ("deadline", "future", "rows", "size", "state")
 
-    def __init__(self, rows: Sequence[Row], size: int, deadline: float, future: asyncio.Future[int]) -> None:
+    def __init__(
+        self, rows: Sequence[Row], size: int, deadline: float, future: asyncio.Future[list[Position]]
+    ) -> None:
         self.rows = rows
         self.size = size
         self.deadline = deadline  # time.monotonic()
@@ -62,9 +64,12 @@ class Job:
 
 
 class Writer:
-    """Owns the writing connection. Made and used on one event loop; `on_stored` is called there after each commit."""
+    """Owns the writing connection. Made and used on one event loop; `on_stored` is called there after each commit.
 
-    def __init__(self, path: Path, on_stored: Callable[[], None]) -> None:
+    ``counts`` is the owner's: what became of appends (not of their records, but for ``appended``) and commits.
+    """
+
+    def __init__(self, path: Path, on_stored: Callable[[], None], counts: dict[str, int]) -> None:
         self._path = path
         self._on_stored = on_stored
         self._loop = asyncio.get_running_loop()
@@ -74,17 +79,30 @@ class Writer:
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None  # device and inode of the open file
         self._ended = asyncio.Event()
-        #: Commits made, and commits that failed; read by the owner.
-        self.commits = 0
-        self.failures = 0
+        self._counts = counts
+        #: Bytes that ever came (counted on the loop), and those that were stored or given up (in the thread).
+        self._came = self._left = 0
         #: Whether a commit failed because the file itself is broken.
         self.damaged = False
         self._thread = threading.Thread(target=self._run, name=f"eventlog-writer {path.name}", daemon=True)
         self._thread.start()
 
+    @property
+    def queued_bytes(self) -> int:
+        """What is held in memory, also of appends that nobody waits for any more."""
+        return self._came - self._left
+
     def submit(self, job: Job) -> None:
         """Queue it; its future is resolved on the loop."""
+        self._came += job.size
         self._queue.put(job)
+
+    def fail(self, job: Job, error: AppendFailed) -> None:
+        """Answer it, once."""
+        if not job.future.done():
+            kind = "append_unknown" if isinstance(error, AppendUnknown) else "append_unavailable"
+            self._counts[kind] += 1
+            job.future.set_exception(error)
 
     def withdraw(self, job: Job) -> bool:
         """Whether the job was still waiting; then it will never be stored."""
@@ -132,9 +150,15 @@ class Writer:
             size += job.size
         now = time.monotonic()
         with self._lock:
-            batch = [job for job in jobs if job.state is _State.WAITING and job.deadline > now]
+            batch = [
+                job
+                for job in jobs
+                if job.state is _State.WAITING and job.deadline > now and not job.future.cancelled()
+            ]
             for job in batch:
                 job.state = _State.TAKEN
+        if len(batch) < len(jobs):
+            self._left += size - sum(job.size for job in batch)
         return batch  # the late ones were withdrawn, or are about to be, by their own timers
 
     def _store(self, batch: list[Job]) -> None:
@@ -144,17 +168,16 @@ class Writer:
             if primary_code(error) == sqlite3.SQLITE_BUSY:
                 self._wait_again(batch)
                 return
+            self._left += sum(job.size for job in batch)
             self._failed(batch, error, stored_after(error))
         except Exception as error:  # the thread must outlive whatever happened
             log.exception("eventlog.writer_failed", path=str(self._path))
+            self._left += sum(job.size for job in batch)
             self._failed(batch, error, "unknown")
         else:
-            self.commits += 1
-            positions = []
-            for job in batch:
-                positions.append(first)
-                first += len(job.rows)
-            self._call(lambda: self._stored(batch, positions))
+            self._counts["commits"] += 1
+            self._left += sum(job.size for job in batch)
+            self._call(lambda: self._stored(batch, first - 1))
 
     def _insert(self, batch: list[Job]) -> int:
         """One transaction; the position of the first row."""
@@ -192,7 +215,7 @@ class Writer:
         self._held.extendleft(reversed(batch))
 
     def _failed(self, batch: list[Job], error: Exception, stored: Literal["no", "unknown"]) -> None:
-        self.failures += 1
+        self._counts["commit_failures"] += 1
         self.damaged = self.damaged or is_damaged(error)
         log.error(
             "eventlog.write_failed", path=str(self._path), error=str(error), stored=stored, appends=len(batch)
@@ -201,7 +224,7 @@ class Writer:
         self._drop_connection()
         kind: type[AppendFailed] = LogUnavailable if stored == "no" else AppendUnknown
         text = f"cannot write the event log {self._path}: {error}"
-        self._call(lambda: _fail(batch, kind, text))
+        self._call(lambda: self._fail(batch, kind, text))
 
     def _drop_connection(self) -> None:
         connection, self._connection = self._connection, None
@@ -215,10 +238,22 @@ class Writer:
 
     # --- on the loop ------------------------------------------------------------------------------------------
 
-    def _stored(self, batch: list[Job], positions: list[int]) -> None:
-        for job, first in zip(batch, positions, strict=True):
+    def _fail(self, batch: list[Job], kind: type[AppendFailed], text: str) -> None:
+        for job in batch:
+            self.fail(
+                job, kind(text)
+            )  # an exception of its own: a shared one would gather everybody's traceback
+
+    def _stored(self, batch: list[Job], offset: int) -> None:
+        """Answer the appends; their rows lie one after the other from ``offset`` on."""
+        stored = 0
+        for job in batch:
+            count = len(job.rows)
             if not job.future.done():
-                job.future.set_result(first)
+                job.future.set_result([Position(0, offset + index) for index in range(count)])
+                stored += count
+            offset += count
+        self._counts["appended"] += stored
         self._on_stored()
 
 
@@ -227,9 +262,3 @@ def _insert_rows(connection: sqlite3.Connection, rows: list[Row]) -> int:
     last = connection.execute(_INSERTS[len(rows)], [column for row in rows for column in row]).lastrowid
     assert last is not None
     return last - len(rows) + 1
-
-
-def _fail(batch: list[Job], kind: type[AppendFailed], text: str) -> None:
-    for job in batch:
-        if not job.future.done():
-            job.future.set_exception(kind(text))

@@ -136,22 +136,20 @@ class Appender:
         if self._dropping:
             await asyncio.wait(self._dropping, timeout=2.0)
 
-    async def append(self, records: Sequence[Record], deadline_s: float) -> list[Position]:
-        """See `EventLog.append`."""
+    def submit(self, records: Sequence[Record], deadline_s: float) -> asyncio.Future[list[Position]]:
+        """See `EventLog.submit`."""
         try:
-            positions = await self._append(records, deadline_s)
-        except AppendUnknown:
-            self._counts["append_unknown"] += 1
-            raise
+            return self._submit(records, deadline_s)
         except LogUnavailable:
             self._counts["append_unavailable"] += 1
             raise
-        self._counts["appended"] += len(records)
-        return positions
 
-    async def _append(self, records: Sequence[Record], deadline_s: float) -> list[Position]:
+    def _submit(self, records: Sequence[Record], deadline_s: float) -> asyncio.Future[list[Position]]:
+        loop = asyncio.get_running_loop()
+        call = Call(len(records), loop.create_future(), self._counts)
         if not records:
-            return []
+            call.future.set_result([])
+            return call.future
         if self._closing or self._is_down:
             raise LogUnavailable("the log is closed" if self._closing else str(self._down))
         sizes = check_records(records, self._settings.max_record_bytes)
@@ -162,8 +160,6 @@ class Appender:
         for lane in lanes:
             if lane.suspect:
                 raise LogUnavailable(f"partition {lane.partition} does not confirm; nothing was stored")
-        loop = asyncio.get_running_loop()
-        call = Call(len(records), loop.create_future())
         for index, lane in enumerate(lanes):
             lane.waiting.append((records[index], sizes[index], call, index))
         self._queued_bytes += total
@@ -173,7 +169,7 @@ class Appender:
         elif self._nudge is None:
             self._nudge = loop.call_later(_PATIENCE_S, self._nudged)
         self._deadlines.add(deadline_s, call.future, partial(self._expire, call, lanes, deadline_s))
-        return await call.future
+        return call.future
 
     # --- batches ----------------------------------------------------------------------------------------------
 

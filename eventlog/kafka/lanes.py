@@ -7,15 +7,19 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from eventlog.contract import AppendFailed, Position, Record
+from eventlog.contract import AppendFailed, AppendUnknown, LogUnavailable, Position, Record
 
 
 class Call:
-    """One append: its future, and how many of its records are not confirmed yet."""
+    """One append: its future, and how many of its records are not confirmed yet.
 
-    __slots__ = ("future", "left", "positions", "sent")
+    ``counts`` is the appender's: what became of appends (for ``appended``, of their records).
+    """
 
-    def __init__(self, count: int, future: asyncio.Future[list[Position]]) -> None:
+    __slots__ = ("counts", "future", "left", "positions", "sent")
+
+    def __init__(self, count: int, future: asyncio.Future[list[Position]], counts: dict[str, int]) -> None:
+        self.counts = counts
         self.future = future
         self.left = count
         self.positions: list[Position] = [Position(-1, -1)] * count
@@ -31,11 +35,16 @@ class Call:
         self.positions[index] = position
         self.left -= 1
         if not self.left and not self.future.done():
+            self.counts["appended"] += len(self.positions)
             self.future.set_result(self.positions)
 
     def fail(self, error: AppendFailed) -> None:
         """Answer it, once."""
         if not self.future.done():
+            if isinstance(error, AppendUnknown):
+                self.counts["append_unknown"] += 1
+            elif isinstance(error, LogUnavailable):
+                self.counts["append_unavailable"] += 1
             self.future.set_exception(error)
 
 

@@ -68,11 +68,11 @@ class KafkaLog(EventLog):
         """How often a producer that hung or turned fatal was replaced."""
         return self.counters.get("replacements", 0)
 
-    async def append(self, records: Sequence[Record], *, deadline_s: float) -> list[Position]:
+    def submit(self, records: Sequence[Record], *, deadline_s: float) -> asyncio.Future[list[Position]]:
         """See the contract. Records of one call that go to several partitions may be stored in part (AppendUnknown)."""
         if self._appender is None:
             raise LogUnavailable("the log is not open for writing")
-        return await self._appender.append(records, deadline_s)
+        return self._appender.submit(records, deadline_s)
 
     async def partitions(self) -> list[int]:
         """See the contract. Asks Kafka once."""

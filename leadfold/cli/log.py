@@ -143,7 +143,10 @@ def _engine(settings: Settings, engine: str, file: Path | None, *, create: bool)
 
 @app.command("tail")
 def tail(
-    count: Annotated[int, typer.Option("-n", "--lines", min=0, help="How many of the newest events.")] = 20,
+    count: Annotated[
+        int,
+        typer.Option("-n", "--lines", min=0, help="How many of the newest events (of that type and source)."),
+    ] = 20,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on with new ones until Ctrl-C.")] = False,
     type_: Annotated[str | None, typer.Option("--type", help="Only this type, e.g. call.ended.")] = None,
     source: Annotated[str | None, typer.Option("--source", help="Only this source, by its name.")] = None,
@@ -159,38 +162,40 @@ def tail(
 async def _tail(
     settings: Settings, count: int, follow: bool, type_: str | None, source: str | None, as_json: bool
 ) -> None:
+    from eventlog.sealing import Label, label
     from leadfold.log_reading import newest
     from leadfold.wiring import event_log
 
+    def wanted(told: Label) -> bool:
+        return type_ in (None, told.type) and source in (None, told.source_name)
+
     async with event_log(settings) as log:
         offsets = {partition: following for partition, (_, following) in (await log.bounds()).items()}
-        for stored in await newest(log, count):
-            _show_line(stored, type_, source, as_json)
+        for stored in await newest(log, count, wanted=wanted if type_ or source else None):
+            _show_line(stored, as_json)
         while follow:
             for partition, offset in list(offsets.items()):
                 found = await log.read(partition, offset, max_records=500, max_wait_s=0.0)
                 for stored in found:
-                    _show_line(stored, type_, source, as_json)
+                    if wanted(label(stored.record)):
+                        _show_line(stored, as_json)
                     offsets[partition] = stored.offset + 1
             await asyncio.sleep(0.3)
 
 
-def _show_line(stored: StoredRecord, type_: str | None, source: str | None, as_json: bool) -> None:
+def _show_line(stored: StoredRecord, as_json: bool) -> None:
     import json
 
+    from eventlog.sealing import label
     from leadfold.cli.common import plain
     from leadfold.event_text import as_json as decoded
-    from leadfold.log_reading import header
 
-    kind, origin = header(stored, "ce_type").decode(), header(stored, "ce_source").decode()
-    if (type_ and kind != type_) or (source and origin.rpartition("/")[2] != source):
-        return
     if as_json:
         print_line(json.dumps(plain(decoded(stored)), ensure_ascii=False))
         return
-    time = header(stored, "ce_time").decode()[:19] + "Z"
+    told = label(stored.record)
     place = f"{stored.partition}:{stored.offset}"
-    print_line(f"{place:>10}  {time}  {kind:<24} {origin:<24} {header(stored, 'ce_id').decode()}")
+    print_line(f"{place:>10}  {told.time[:19]}Z  {told.type:<24} {told.source:<24} {told.id}")
 
 
 @app.command("show")
@@ -250,8 +255,8 @@ async def _with_carrier(settings: Settings, log: EventLog, shown: dict[str, Any]
     The read models know where it lies: on Kafka facts about two clients are in two partitions. Without them it is looked
     for right before the fact, where it lies when both have one key.
     """
+    from eventlog.sealing import label
     from leadfold.event_text import as_json
-    from leadfold.log_reading import header
 
     carrier = shown.get("evidence", {}).get("carried_by")
     if carrier is None:
@@ -264,7 +269,7 @@ async def _with_carrier(settings: Settings, log: EventLog, shown: dict[str, Any]
         stored = await log.read_at(partition, offset)
         if stored is None:
             break
-        if header(stored, "ce_id") == str(carrier).encode():
+        if label(stored.record).id == str(carrier):
             shown["evidence"] |= as_json(stored).get("evidence", {})
             break
     return shown
@@ -324,7 +329,8 @@ def stats(
 
 
 async def _stats(settings: Settings, types: bool) -> dict[str, Any]:
-    from leadfold.log_reading import header, records
+    from eventlog.sealing import label
+    from leadfold.log_reading import records
     from leadfold.wiring import event_log
 
     async with event_log(settings) as log:
@@ -355,7 +361,8 @@ async def _stats(settings: Settings, types: bool) -> dict[str, Any]:
                         log, partition, first, following, step=lambda n: bar.advance(task, n)
                     ):
                         if isinstance(stored, StoredRecord):
-                            by_type[header(stored, "ce_type").decode()] += 1
-                            by_source[header(stored, "ce_source").decode()] += 1
+                            told = label(stored.record)
+                            by_type[told.type] += 1
+                            by_source[told.source] += 1
             found |= {"types": dict(by_type.most_common()), "sources": dict(by_source.most_common())}
         return found

@@ -128,6 +128,31 @@ async def test_another_process_that_holds_the_file_only_delays(tmp_path: Path) -
         assert numbers.count(2) <= 1
 
 
+async def test_what_waits_for_the_disk_is_bounded_in_bytes(tmp_path: Path) -> None:
+    async with EmbeddedLog(tmp_path / "events.db", queue_bytes=100_000) as log:
+        await log.append([record(0)], deadline_s=5)
+        large = record(1)._replace(value=b"x" * 30_000)
+        with closing(sqlite3.connect(log.path, isolation_level=None)) as other:
+            other.execute("begin immediate")
+            given_up = log.submit([large], deadline_s=0.3)
+            waiting = [log.submit([large], deadline_s=10) for _ in range(2)]
+            for _ in range(3):
+                with pytest.raises(LogUnavailable, match="than the queue holds; nothing was stored"):
+                    log.submit([large], deadline_s=10)
+            with pytest.raises((LogUnavailable, AppendUnknown)):
+                await given_up
+            await asyncio.sleep(0.5)  # the writer looks again: what was given up is no longer held
+            waiting.append(log.submit([large], deadline_s=10))
+            other.execute("rollback")
+        places = await asyncio.gather(*waiting)
+        assert [place for found in places for place in found] == [
+            (stored.partition, stored.offset) for stored in (await read_all(log))[-3:]
+        ]
+        assert log.counters["append_unavailable"] >= 3
+        for _ in range(10):
+            await log.append([large], deadline_s=5)  # nothing is held any more
+
+
 async def test_a_full_disk_is_said_clearly_and_forgotten_when_there_is_room(tmp_path: Path) -> None:
     async with EmbeddedLog(tmp_path / "events.db") as log:
         kept = records(3)

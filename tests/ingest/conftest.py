@@ -11,6 +11,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from eventlog.embedded import EmbeddedLog
+from eventlog.embedded.log import QUEUE_BYTES
 from eventlog.spool import Spool
 from ingest.app import IngestDeps, build_app
 from ingest.limits import DEFAULT_LIMITS, Limits
@@ -30,10 +31,11 @@ async def doors(tmp_path: Path) -> AsyncIterator[OpenDoor]:
             with_spool: bool = True,
             limits: Limits = DEFAULT_LIMITS,
             spool_bytes: int = 1024**2,
+            queue_bytes: int = QUEUE_BYTES,
             **settings: Any,
         ) -> Door:
             folder = tmp_path / f"door{next(numbers)}"
-            log = EmbeddedLog(folder / "events.db")
+            log = EmbeddedLog(folder / "events.db", queue_bytes=queue_bytes)
             await stack.enter_async_context(log)
             spool = None
             if with_spool:

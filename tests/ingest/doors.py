@@ -69,5 +69,11 @@ class OpenDoor(Protocol):
     """Opens front doors; further settings are fields of IngestDeps."""
 
     async def __call__(
-        self, *, with_spool: bool = True, limits: Limits = ..., spool_bytes: int = ..., **settings: Any
+        self,
+        *,
+        with_spool: bool = True,
+        limits: Limits = ...,
+        spool_bytes: int = ...,
+        queue_bytes: int = ...,
+        **settings: Any,
     ) -> Door: ...

@@ -292,6 +292,31 @@ async def test_without_a_spool(doors: OpenDoor) -> None:
     assert len({e.id for e in await door.events()}) == 2
 
 
+async def test_a_log_with_more_waiting_than_it_may_hold_is_replaced_by_the_spool(doors: OpenDoor) -> None:
+    door = await doors(deadline_s=3.0, queue_bytes=4_000, drain=False)
+    with door.hold(door.log.path):
+        began = time.monotonic()
+        first, *others = [asyncio.create_task(door.client.get(call(n))) for n in range(20)]
+        assert {got.status for got in await asyncio.gather(*others[-10:])} == {200}
+        assert time.monotonic() - began < 1.5, "nobody waits for a queue that is full"
+    assert {got.status for got in await asyncio.gather(first, *others)} == {200}
+    assert len(await door.events()) + door.spool.depth == 20
+
+
+async def test_a_full_queue_without_a_spool_is_a_503_at_once(doors: OpenDoor) -> None:
+    door = await doors(with_spool=False, deadline_s=3.0, queue_bytes=4_000)
+    with door.hold(door.log.path):
+        began = time.monotonic()
+        waiting = [asyncio.create_task(door.client.get(call(n))) for n in range(20)]
+        done, _ = await asyncio.wait(waiting, timeout=1.0)
+        refused = [one.result() for one in done]
+        assert len(refused) >= 10
+        assert {(got.status, got.headers["Retry-After"]) for got in refused} == {(503, "5")}
+        assert time.monotonic() - began < 2
+    statuses = [got.status for got in await asyncio.gather(*waiting)]
+    assert len(await door.events()) == statuses.count(200) > 0
+
+
 # --- what it tells ----------------------------------------------------------------------------------------------
 
 
