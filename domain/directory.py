@@ -210,6 +210,20 @@ class Directory:
             return self.employee_by_ext(text, moment, source=source, cabinet=cabinet)
         return text
 
+    def employee_known_as(
+        self, names: Iterable[str | None], moment: datetime, *, source: str = ""
+    ) -> str | None:
+        """The employee meant by the first of several names of one person (id, e-mail, name) that we know.
+
+        When we know none of them: the holder, if the first is an extension; else the last, for people to read.
+        """
+        given = [name.strip() for name in names if name and name.strip()]
+        known = next((k for text in given if (k := self.staff.logins.get(text.casefold()))), None)
+        if known or not given:
+            return known
+        first = self.employee_id(given[0], moment, source=source)
+        return first if first != given[0] else given[-1]
+
     def team_of(self, employee_id: str | None, moment: datetime) -> str | None:
         """The team of an employee at a moment (G9), if known."""
         card = self.staff.at(employee_id, moment)
@@ -217,8 +231,13 @@ class Directory:
 
     @cached_property
     def own_phones(self) -> frozenset[str]:
-        """Employees' numbers and our own lines: never clients (G11)."""
-        return frozenset(self.staff.phones() | set(self.numbers))
+        """Employees' numbers: never clients (G11)."""
+        return frozenset(self.staff.phones())
+
+    @cached_property
+    def own_lines(self) -> frozenset[str]:
+        """Our own lines, but those that are an employee's: as a caller's number they say nothing of who calls."""
+        return frozenset(self.numbers) - self.own_phones
 
     def number_on(self, number: str | None, moment: datetime) -> NumberAssigned | None:
         """To which source and office a number of ours belonged on the day of a moment (R3.34)."""

@@ -61,7 +61,7 @@ class _Joined:
 
 
 def _marks(events: Sequence[Event], directory: Directory) -> dict[str, str]:
-    """Marked refs: employees' own numbers and our lines by the directory, the rest by the latest mark."""
+    """Marked refs: employees' own numbers by the directory, the rest by the latest mark."""
     marks = {f"phone:{phone}": "employee" for phone in directory.own_phones}
     for event in events:
         if isinstance(event.data, ContactMarked):

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from domain.directory import Directory
 from domain.event import Event
-from domain.fold.history import history
+from domain.fold.history import hide_lines, history
 from domain.fold.person import tell
 from domain.fold.tables import write
 from domain.fold_version import FOLD_VERSION
@@ -23,7 +23,7 @@ def fold_group(events: Sequence[Event], directory: Directory) -> Rows:
     Never reads a clock; raises nothing for facts that passed their schema.
     """
     rows: Rows = {table: [] for table in TABLES}
-    for person in resolve(history(events), directory):
+    for person in resolve(hide_lines(history(events), directory.own_lines), directory):
         write(tell(person, directory), directory, rows)
     for table, written in rows.items():
         if len({row[0] for row in written}) != len(written):

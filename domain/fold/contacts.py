@@ -44,6 +44,7 @@ class Contact:
     ended_at: datetime | None = None
     answered_at: datetime | None = None
     agent: str | None = None
+    agent_names: dict[str, list[str]] = field(default_factory=dict)  # agent → his e-mail and name, where told
     utm: dict[str, str] = field(default_factory=dict)
     page: str | None = None
     office: str | None = None
@@ -249,7 +250,9 @@ def _add_chat_fact(contact: Contact, event: Event) -> None:
         contact.page = contact.page or fact.page
     match fact:
         case ChatAnswered():
-            contact.agent = fact.agent_id or fact.agent_name or contact.agent
+            contact.agent = fact.agent_id or fact.agent_email or fact.agent_name or contact.agent
+            names = (fact.agent_email, fact.agent_name)
+            contact.agent_names.setdefault(contact.agent or "", []).extend(n for n in names if n)
             contact.answered_at = min(contact.answered_at or event.time, event.time)
         case ChatFinished():
             replies = [m for m in fact.messages if m.by == "agent"]
@@ -261,7 +264,7 @@ def _add_chat_fact(contact: Contact, event: Event) -> None:
                 contact.excluded = "spam_chat"
 
 
-def walkin_contacts(events: Iterable[Event]) -> list[Contact]:
+def walkin_contacts(events: Iterable[Event], directory: Directory) -> list[Contact]:
     """Clients who came without calling."""
     found: list[Contact] = []
     for event in events:
@@ -272,7 +275,7 @@ def walkin_contacts(events: Iterable[Event]) -> list[Contact]:
                 ident, event.time, "visit", event.source, set(), events=[event.id], agent=fact.by
             )
             contact.named(ref("inquiry", str(ident)), ref("visit", fact.walkin_id))
-            contact.office = fact.office
+            contact.office = directory.entry_id("office", fact.office)
             contact.answered_at = event.time
             found.append(contact)
     return told_once(found)

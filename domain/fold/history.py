@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -10,6 +11,8 @@ from uuid import UUID
 import orjson
 
 from domain.event import Event
+from domain.facts.base import Fact
+from domain.refs import ref
 
 _PHASES: Final = (
     "identity.linked", "identity.unlinked", "contact.marked",
@@ -55,3 +58,24 @@ def history(events: Iterable[Event]) -> list[Event]:
         if old is None or (old is not event and supersedes(event, old)):
             winners[event.id] = event
     return sorted(winners.values(), key=order_key)
+
+
+def hide_lines(events: list[Event], lines: Collection[str]) -> list[Event]:
+    """The same facts without our own lines as somebody's number: a forwarded call hides who calls (spec 2.3)."""
+    hidden = {ref("phone", line) for line in lines}
+    if not hidden:
+        return events
+    return [e if hidden.isdisjoint(e.refs) else _without(e, hidden, lines) for e in events]
+
+
+def _without(event: Event, hidden: set[str], lines: Collection[str]) -> Event:
+    fact: Fact = event.data
+    gone: dict[str, object] = {}
+    for name in ("client_phone", "phone"):
+        if getattr(fact, name, None) in lines:
+            gone |= {f: None for f in (name, f"{name}_raw") if f in type(fact).model_fields}
+    if "client_phone" in gone and "hidden" in type(fact).model_fields:
+        gone["hidden"] = True
+    return replace(
+        event, data=fact.model_copy(update=gone), refs=tuple(r for r in event.refs if r not in hidden)
+    )

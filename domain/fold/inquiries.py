@@ -205,4 +205,5 @@ def talker(contact: Contact, directory: Directory) -> str | None:
         return directory.employee_by_ext(call.ext, call.started_at, source=call.source, cabinet=call.cabinet)
     if contact.answered_at is None:
         return None
-    return directory.employee_id(contact.agent, contact.at, source=contact.source)
+    names = contact.agent_names.get(contact.agent or "", ())
+    return directory.employee_known_as((contact.agent, *names), contact.at, source=contact.source)

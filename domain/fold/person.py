@@ -52,7 +52,9 @@ def tell(person: Person, directory: Directory) -> Story:
 
     bookings = bookings_.assemble_bookings(events, directory)
     bookings_.mark_no_shows(events, bookings)
-    visits, walkins = bookings_.assemble_visits(events, walkin_contacts(events), bookings, directory)
+    visits, walkins = bookings_.assemble_visits(
+        events, walkin_contacts(events, directory), bookings, directory
+    )
     contacts = [
         *call_contacts(calls),
         *form_contacts(events, directory),

@@ -7,7 +7,7 @@ from functools import partial
 
 from domain.directory import Directory
 from domain.facts.calls import CallAnswered, CallEnded, CallStarted
-from domain.facts.company import EmployeeChanged, Extension
+from domain.facts.company import DictionaryChanged, EmployeeChanged, Extension
 from domain.facts.inquiries import (
     ContactMarked,
     InquiryCategorised,
@@ -26,6 +26,7 @@ from domain.facts.sales import (
     SaleRefunded,
     WorkOrderOpened,
 )
+from domain.facts.sites import ChatAnswered, ChatStarted
 from tests.domain.story import PHONE, Story, at
 
 
@@ -375,3 +376,34 @@ def test_a_share_of_the_costs_is_as_fine_as_money_is_told() -> None:
     story.say(SaleRecorded(receipt_id="R", phone=PHONE, lines=(line,)), at())
     story.say(SaleRefunded(receipt_id="R", amount=Decimal(1)), at(days=1))
     assert [(s.sales, s.margin) for s in story.fold().sales] == [(Decimal(2), Decimal("0.6667"))]
+
+
+def test_an_agent_of_a_chat_is_found_by_email_or_name_and_shown_by_name() -> None:
+    """Jivo calls its agents by numbers: nobody knows «3146»."""
+    told = [
+        Story().say(
+            EmployeeChanged(employee_id="olga", name="Ольга", logins=("o@sto.example",)), at(days=-9)
+        ),
+        Story().say(EmployeeChanged(employee_id="ivan", name="Иван П."), at(days=-9)),
+    ]
+    names: tuple[dict[str, str], ...] = (
+        {"agent_email": "O@sto.example"},
+        {"agent_name": "Иван П."},
+        {"agent_name": "Мария"},
+        {},
+    )
+    for said, who in zip(names, ("olga", "ivan", "Мария", "3146"), strict=True):
+        story = Story(Directory.build(told))
+        answer = ChatAnswered.model_validate({"chat_id": "1", "phone": PHONE, "agent_id": "3146", **said})
+        story.say(ChatStarted(chat_id="1", phone=PHONE), at(), source="/jivo/chat")
+        story.say(answer, at(minutes=1), source="/jivo/chat")
+        told_again = story.fold()
+        assert [i.employee_id for i in told_again.inquiries] == [who]
+        assert [t.employee_id for t in told_again.touches] == [who]
+
+
+def test_a_walk_ins_office_may_be_given_by_its_label() -> None:
+    office = DictionaryChanged(dictionary="office", item="ekb", label="Екатеринбург")
+    story = Story(Directory.build([Story().say(office, at(days=-9))]))
+    story.say(WalkInRegistered(walkin_id="W", phone=PHONE, office="екатеринбург"), at())
+    assert [i.office_id for i in story.fold().inquiries] == ["ekb"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from domain.directory import Directory
+from domain.facts.company import EmployeeChanged, NumberAssigned
 from domain.facts.inquiries import IdentityLinked, IdentityUnlinked, InquiryCategorised
 from domain.facts.sites import ChatFinished, ChatStarted, ContactCaptured
 from domain.identity import client_id
@@ -100,3 +102,38 @@ def test_dialogue_taken_up_after_a_day_is_a_new_inquiry() -> None:
     assert told.inquiries[1].inquiry_id == again.id
     story.say(InquiryCategorised(inquiry_id=again.id, category="repair"), at(hours=26))
     assert story.fold().inquiry(again.id).is_target
+
+
+LINE = "+74990000012"
+
+
+def test_a_forwarded_call_hides_who_calls() -> None:
+    """Spec 2.3: the caller's number is our own line. It is a client's call, and not always the same client's."""
+    story = Story(Directory.build([Story().say(NumberAssigned(number=LINE), at(days=-9))]))
+    story.call("1", at(), phone=LINE, talk=None)
+    story.call("2", at(hours=1), phone=LINE)
+    story.say(InquiryCategorised(call_id="2", category="repair"), at(hours=2))
+    told = story.fold()
+    assert [(i.kind, i.is_target, i.excluded) for i in told.inquiries] == [
+        ("missed", False, None),
+        ("phone", True, None),
+    ]
+    assert [(c.kind, c.phones) for c in told.clients] == [("anonymous", ()), ("anonymous", ())]
+    assert [c.client_phone for c in told.calls] == [None, None]
+
+
+def test_a_form_with_our_own_line_has_no_contact() -> None:
+    story = Story(Directory.build([Story().say(NumberAssigned(number=LINE), at(days=-9))]))
+    story.form("f", at(), phone=LINE)
+    assert [i.excluded for i in story.fold().inquiries] == ["no_contact"]
+
+
+def test_a_line_that_is_an_employees_own_phone_is_the_employees() -> None:
+    teller = Story()
+    told = [
+        teller.say(NumberAssigned(number=LINE), at(days=-9)),
+        teller.say(EmployeeChanged(employee_id="anna", name="Анна", phones=(LINE,)), at(days=-9)),
+    ]
+    story = Story(Directory.build(told))
+    story.call("1", at(), phone=LINE)
+    assert [i.excluded for i in story.fold().inquiries] == ["mark:employee"]

@@ -361,8 +361,21 @@ class Linker:
                 return who
         met = [f.data.by for f in inquiry.facts if isinstance(f.data, WalkInRegistered)]
         if who := agent(inquiry) or (met[0] if met else None):
-            return self.directory.employee_id(who, inquiry.opened_at, source=inquiry.source)
+            return self.worker(who, inquiry)
         return inquiry.calls[0].employee(self.directory) if inquiry.direction == "out" else None
+
+    def worker(self, who: str, inquiry: Inquiry) -> str | None:
+        """Who of ours is called so; by his e-mail or name if his id says nothing to us, by which people know him."""
+        told = [f.data for f in inquiry.facts if isinstance(f.data, ChatAnswered)]
+        mine = [d for d in told if (d.agent_id or d.agent_email or d.agent_name) == who]
+        names = [who, *(n for d in mine for n in (d.agent_email, d.agent_name) if n)]
+        cards = [*self.directory.employees.values()]
+        for name in names:
+            for card in cards:
+                if name.casefold() in [x.casefold() for x in (card.employee_id, *card.logins, card.name)]:
+                    return card.employee_id
+        plain = self.directory.employee_id(who, inquiry.opened_at, source=inquiry.source)
+        return plain if plain != who else names[-1]
 
 
 def agent(inquiry: Inquiry) -> str | None:
@@ -372,7 +385,7 @@ def agent(inquiry: Inquiry) -> str | None:
     for fact in inquiry.facts:
         data = fact.data
         if isinstance(data, ChatAnswered):
-            answered, who = True, data.agent_id or data.agent_name or who
+            answered, who = True, data.agent_id or data.agent_email or data.agent_name or who
         if isinstance(data, ChatFinished):
             replies = [m for m in data.messages if m.by == "agent"]
             answered = answered or bool(replies)

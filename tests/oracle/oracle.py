@@ -16,7 +16,7 @@ from tests.oracle.calls import Call, calls_of
 from tests.oracle.inquiries import Inquiry, Unfolding
 from tests.oracle.leads import Lead, Policy
 from tests.oracle.linking import Linker
-from tests.oracle.who import partition, winners
+from tests.oracle.who import partition, winners, without_lines
 
 
 @dataclass(eq=False)
@@ -32,7 +32,7 @@ class Answer:
 def tell(events: Sequence[Event], directory: Directory) -> Answer:
     """Everything the oracle knows about a set of events."""
     answer = Answer()
-    facts = winners(events)
+    facts = [without_lines(f, directory) for f in winners(events)]
     for mine, mark in partition(facts, directory):
         answer.clients.append(frozenset(f.id for f in mine))
         calls = calls_of(mine, directory)

@@ -136,7 +136,7 @@ class Teller:
         self.calls.append(call_id)
         at = self.when()
         direction = self.one(("in", "in", "in", "out", "out", "internal"))
-        phone = None if self.chance(10) else self.phone() if not self.chance(15) else OWN
+        phone = None if self.chance(10) else self.phone() if not self.chance(15) else self.one((OWN, *LINES))
         how = self.one(("talk", "missed", "missed", "talk", "robot", "ivr", "leg", "machine"))
         lost = self.one(((), (), ("end",), ("start",), ("start", "leg"), ("answer",), ("leg", "answer")))
         source = self.one((PBX, PBX, PBX, OTHER))
@@ -236,7 +236,12 @@ class Teller:
         if kind == "started":
             fact: Fact = sites.ChatStarted(**base)
         elif kind == "answered":
-            fact = sites.ChatAnswered(**base, agent_id=self.one(WORKERS))
+            fact = sites.ChatAnswered(
+                **base,
+                agent_id=self.one((*WORKERS, None)),
+                agent_name=self.one((None, "Олег", "Мария")),
+                agent_email=self.one((None, None, "m@sto.example")),
+            )
         elif kind == "left":
             fact = sites.OfflineMessageLeft(**base, message_id=key)
         else:

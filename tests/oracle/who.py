@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -53,6 +54,17 @@ def _preference(event: Event) -> tuple[object, ...]:
     data = event.data.model_dump(mode="json")
     words = json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
     return (-event.revision, event.time, words, event.refs, event.received)
+
+
+def without_lines(fact: Event, directory: Directory) -> Event:
+    """Spec 2.3: the PBX's own line in place of the caller's number is no identity."""
+    people = {p for card in directory.employees.values() for p in card.phones}
+    lines = [n for n in directory.numbers if n not in people]
+    refs = tuple(r for r in fact.refs if r not in [f"phone:{n}" for n in lines])
+    if refs == fact.refs:
+        return fact
+    wiped = {k: None for k in ("phone", "phone_raw", "client_phone") if hasattr(fact.data, k)}
+    return replace(fact, refs=refs, data=fact.data.model_copy(update=wiped))
 
 
 class Who:
@@ -170,7 +182,7 @@ class Who:
                 if self.thing(other) == thing and weak:
                     return self.by_visitor(other) or f"visitor {weak[0]}"
             return f"thing {thing}"
-        weak = sorted(r for r in fact.refs if strength(r) is Strength.WEAK)
+        weak = sorted(r for r in fact.refs if strength(r) is Strength.WEAK) or [f"of {fact.id}"]
         return self.own_person(fact) or self.by_visitor(fact) or f"visitor {weak[0]}"
 
 
