@@ -86,7 +86,7 @@ def kafka(options: Options) -> list[Row]:
     bench = Bench(options.seconds)
     rows: list[Row] = []
     with folder() as place, _broker(place) as broker:
-        topics = {"ours": "bench.ours", "bare": "bench.bare", "faststream": "bench.faststream"}
+        topics = {name: f"bench.{name}" for name in ("ours", "bare", "faststream", "mq-bridge")}
         asyncio.run(_create(broker.bootstrap, list(topics.values())))
         kafka_log = {
             "engine": "kafka",
@@ -110,13 +110,17 @@ def kafka(options: Options) -> list[Row]:
                 others["FastStream, raw ASGI route"] = _run(
                     stack, peers.faststream(broker.bootstrap, topics["faststream"])
                 )
+                others["mq-bridge, HTTP to Kafka"] = _run(
+                    stack, peers.mq_bridge(broker.bootstrap, topics["mq-bridge"])
+                )
             bench.warm(bare, ours, *others.values())
             for shape, says in (("tilda", "Tilda form"), ("sipuni", "Sipuni GET")):
                 rows += _compared(bench, shape, f"ingest on Kafka, {says}", ours, bare, others, "≥ 0.9")
         ends = asyncio.run(_ends(broker.bootstrap, list(topics.values())))
         directory = _directory_events(installed.file)
         assert ends[topics["ours"]] - directory == bench.accepted[ours.name], f"{ends}, {bench.accepted}"
-        assert ends[topics["bare"]] == bench.accepted[bare.name], f"{ends}, {bench.accepted}"
+        for topic, server in (("bare", bare), *((other.name.lower(), other) for other in others.values())):
+            assert ends[topics[topic]] == bench.accepted[server.name], f"{ends}, {bench.accepted}"
     return rows
 
 

@@ -29,6 +29,17 @@ def faststream(bootstrap: str, topic: str) -> Running:
     return Running("FastStream", process, port, {"tilda": "/in/site/secret", "sipuni": "/in/pbx/secret"})
 
 
+def mq_bridge(bootstrap: str, topic: str) -> Running:
+    """mq-bridge's route from HTTP to Kafka: its own server and librdkafka, no handler of ours."""
+    (port,) = free_ports(1)
+    process = subprocess.Popen(
+        [str(python()), str(Path(__file__).with_name("peer_mq_bridge.py")), bootstrap, topic, str(port)],
+        stdout=subprocess.DEVNULL, stderr=sys.stderr,
+    )  # fmt: skip
+    _until_listening(process, port)
+    return Running("mq-bridge", process, port, {"tilda": "/in/site/secret", "sipuni": "/in/pbx/secret"})
+
+
 def _until_listening(process: subprocess.Popen[bytes], port: int) -> None:
     import socket
 
