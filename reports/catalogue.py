@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from reports.dimensions import INQUIRY_DIMENSIONS
-from reports.inquiry_measures import EXCLUSIONS, MEASURES
+from reports.inquiry_measures import EXCLUSIONS, MEASURES, WAITING_UNTIL
 from reports.inquiry_metrics import METRICS
 from reports.model import ReportSpec, Subject
 from reports.result import Label
@@ -46,6 +46,17 @@ INQUIRIES: Final = ReportSpec(
             "sale",
         ),
     },
+    # What goes with what: an employee has few teams and offices, so the first is hardly larger without them.
+    rollups=(
+        ("direction", "employee", "kind", "team", "office"),
+        ("direction", "kind", "office", "channel"),
+        ("category",),
+        ("source",),
+        ("result",),
+        ("refusal_reason",),
+        ("new_client",),
+    ),
+    turns=WAITING_UNTIL,
 )
 
 REPORTS: Final[dict[str, ReportSpec]] = {INQUIRIES.name: INQUIRIES}

@@ -20,6 +20,9 @@ from reports.model import Measure, ReportSpec
 from reports.result import Params
 
 _WIDEST_OFFSET = timedelta(hours=16)
+_FEW_SPANS = 16
+Span = tuple[datetime, datetime]
+"""A stretch of time, the end excluded."""
 
 
 @dataclass(slots=True)
@@ -35,6 +38,7 @@ class Compiler:
     """Compiles one report with one set of parameters over given relations.
 
     ``relations``: table name → SQL of the relation to read (a table, or live rows with an overlay; reports.overlay).
+    ``within``: of the period only these stretches, none of which meet.
     """
 
     spec: ReportSpec
@@ -42,6 +46,7 @@ class Compiler:
     directory: Directory
     as_of: datetime
     relations: Mapping[str, str]
+    within: tuple[Span, ...] | None = None
 
     def scope(
         self,
@@ -103,10 +108,16 @@ class Compiler:
             only = next(m for m in measures if m.key in here)
             if only.kind == "flag":
                 where.append(here[only.key])
-        text = f"select {', '.join(columns)}\nfrom {{{subject.table}}} i {join}\nwhere " + "\n  and ".join(
-            f"({w})" for w in where
+        many = ""
+        if self.within is not None and len(self.within) > _FEW_SPANS:
+            many = (
+                "unnest(%(spans)s::timestamptz[], %(span_ends)s::timestamptz[]) as w(since, till) cross join "
+            )
+        text = (
+            f"select {', '.join(columns)}\nfrom {many}{{{subject.table}}} i {join}\nwhere "
+            + "\n  and ".join(f"({w})" for w in where)
         )
-        return self._finish(query, text, moment)
+        return self.finish(query, text, moment)
 
     def row_query(self, columns: str, condition: str) -> Query:
         """Columns of subject rows chosen by a condition alone, without period and filters."""
@@ -115,7 +126,7 @@ class Compiler:
             f"select {columns} from {{{self.spec.subject.table}}} i left join {{client}} c on c.client_id = i.client_id"
             f" where {condition}"
         )
-        query.text = self._finish(query, text, self.spec.subject.born)
+        query.text = self.finish(query, text, self.spec.subject.born)
         return query
 
     def excluded_by(self) -> str:
@@ -127,22 +138,28 @@ class Compiler:
         """Half-open period (G1), in the report's zone or by each row's office."""
         p = self.params
         query.values.update(period_values(p))
+        if self.within is not None and len(self.within) > _FEW_SPANS:
+            query.values |= {"spans": [s for s, _ in self.within], "span_ends": [t for _, t in self.within]}
+            query.values |= {"since": min(s for s, _ in self.within), "till": max(t for _, t in self.within)}
+            whole = f"{moment} >= %(since)s and {moment} < %(till)s"  # what the planner can estimate by
+            return f"{whole} and {moment} >= w.since and {moment} < w.till"
+        if self.within is not None:
+            for n, (since, till) in enumerate(self.within):
+                query.values |= {f"since_{n}": since, f"till_{n}": till}
+            spans = (
+                f"({moment} >= %(since_{n})s and {moment} < %(till_{n})s)" for n in range(len(self.within))
+            )
+            return " or ".join(spans) or "false"
         if not p.office_time:
             return f"{moment} >= %(since)s and {moment} < %(till)s"
         local = f"({moment} at time zone {self.spec.subject.zone})"
         return f"{moment} >= %(since)s and {moment} < %(till)s and {local} >= %(local_since)s and {local} < %(local_till)s"
 
     def _in(self, query: Query, dimension: str, included: bool, values: tuple[str, ...]) -> str:
-        sql = self.spec.dimension(dimension).sql
-        named = [v for v in values if v != NONE_KEY]
-        name = f"f{len(query.values)}"
-        query.values[name] = named
-        hit = f"coalesce(({sql}) = any(%({name})s::text[]), false)"
-        if NONE_KEY in values:
-            hit = f"({hit} or ({sql}) is null)"
-        return hit if included else f"not {hit}"
+        return is_in(query, self.spec.dimension(dimension).sql, included, values)
 
-    def _finish(self, query: Query, text: str, moment: str) -> str:
+    def finish(self, query: Query, text: str, moment: str) -> str:
+        """Put in what stands for the catalogue's marks and for ``{table}``."""
         zone = self.spec.subject.zone if self.params.office_time else "%(zone)s"
         if "{valid_reasons}" in text:
             condition, values = valid_reasons(self.params.valid_reasons, self.directory)
@@ -159,6 +176,17 @@ class Compiler:
         for table, relation in self.relations.items():
             text = text.replace(f"{{{table}}}", relation)
         return text
+
+
+def is_in(query: Query, sql: str, included: bool, values: tuple[str, ...]) -> str:
+    """SQL condition: the text that ``sql`` gives is one of ``values`` (or none of them); ``~`` is null."""
+    named = [v for v in values if v != NONE_KEY]
+    name = f"f{len(query.values)}"
+    query.values[name] = named
+    hit = f"({sql}) = any(%({name})s::text[])"  # an index may serve it; unknown is as good as false
+    if NONE_KEY in values:
+        hit = f"({hit} or ({sql}) is null)"
+    return hit if included else f"not coalesce({hit}, false)"
 
 
 def period_values(params: Params) -> dict[str, object]:

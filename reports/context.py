@@ -10,7 +10,7 @@ from typing import Any
 from psycopg import AsyncConnection
 
 from domain.directory import DEFAULT_TIMEZONE, Directory, SourceInfo
-from projector.readmodel.live import freshness, live_schema, load_directory
+from projector.readmodel.live import directory_version, freshness, live_schema, load_directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,25 @@ class Context:
         return f"{short} ({versions[-1][0]:%Y-%m-%d})" if versions else short
 
 
+@dataclass(slots=True)
+class DirectoryCache:
+    """The directory of one database, read again only when a build or its directory is another one."""
+
+    _key: tuple[object, ...] | None = None
+    _directory: Directory | None = None
+
+    async def get(
+        self, conn: AsyncConnection[Any], schema: str, timezone: str, sources: tuple[SourceInfo, ...]
+    ) -> Directory:
+        """The directory as `load_directory` gives it now."""
+        # the version first: what is read afterwards may be newer than it says, never older
+        key = (schema, await directory_version(conn, schema), timezone, sources)
+        if self._directory is None or key != self._key:
+            self._directory = await load_directory(conn, schema, timezone, sources)
+            self._key = key
+        return self._directory
+
+
 async def load_context(
     conn: AsyncConnection[Any],
     *,
@@ -42,12 +61,16 @@ async def load_context(
     timezone: str = DEFAULT_TIMEZONE,
     sources: Iterable[SourceInfo] = (),
     lag_s: float | None = None,
+    directories: DirectoryCache | None = None,
 ) -> Context:
     """The context of the live build. ``timezone`` and ``sources`` are the company's settings, as the projector has them.
+
+    ``directories``: for who asks again and again.
 
     Raises projector.readmodel.live.NoLiveBuild when nothing was ever projected.
     """
     schema = await live_schema(conn)
-    directory = await load_directory(conn, schema, timezone, sources)
+    cache = directories or DirectoryCache()
+    directory = await cache.get(conn, schema, timezone, tuple(sources))
     fresh = await freshness(conn)
     return Context(schema, directory, now, fresh.received, lag_s)

@@ -153,7 +153,15 @@ INQUIRY_DIMENSIONS: Final[tuple[Dimension, ...]] = (
         _fixed_rank(NEWNESS),
         tuple(NEWNESS),
     ),
-    Dimension("day", Label("День", "Day"), f"to_char({_LOCAL}, 'YYYY-MM-DD')", _day, NOT_GIVEN, _by_key),
+    Dimension(
+        "day",
+        Label("День", "Day"),
+        f"to_char({_LOCAL}, 'YYYY-MM-DD')",
+        _day,
+        NOT_GIVEN,
+        _by_key,
+        by_day="to_char(r.day, 'YYYY-MM-DD')",
+    ),
     Dimension(
         "week",
         Label("Неделя", "Week"),
@@ -161,8 +169,18 @@ INQUIRY_DIMENSIONS: Final[tuple[Dimension, ...]] = (
         _week,
         NOT_GIVEN,
         _by_key,
+        by_day="to_char(date_trunc('week', r.day::timestamp), 'YYYY-MM-DD')",
     ),
-    Dimension("month", Label("Месяц", "Month"), f"to_char({_LOCAL}, 'YYYY-MM')", _month, NOT_GIVEN, _by_key),
+    Dimension(
+        "month",
+        Label("Месяц", "Month"),
+        f"to_char({_LOCAL}, 'YYYY-MM')",
+        _month,
+        NOT_GIVEN,
+        _by_key,
+        by_day="to_char(r.day, 'YYYY-MM')",
+        by_month=True,
+    ),
 )
 
 

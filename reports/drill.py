@@ -12,13 +12,15 @@ from psycopg import AsyncConnection
 from psycopg.rows import tuple_row
 
 from reports.catalogue import INQUIRIES
-from reports.compiler import Compiler, Query
+from reports.compiler import Compiler, Query, Span
 from reports.context import Context
 from reports.dimensions import NONE_KEY
 from reports.lines import LINE_COLUMNS, InquiryLine, line_of
 from reports.model import Measure, Metric, ReportSpec
 from reports.overlay import snapshot
 from reports.result import Params, Value
+from reports.rollup.layout import adds, hits_column, measures_behind
+from reports.rollup.reading import Rolled, look
 
 Conn = AsyncConnection[Any]
 Path = Sequence[tuple[str, str | None]]
@@ -67,8 +69,16 @@ async def drill(
         params = replace(params, basis="cohort", counted="inquiry")
     async with snapshot(conn, params, context, _TABLES) as relations:
         compiler = Compiler(spec, params, context.directory, params.as_of or context.now, relations)
-        figures = await _figures(conn, compiler, path, chosen, notice)
-        rows = await _rows(conn, compiler, path, chosen, notice, limit, offset)
+        cell = _Cell(path, chosen, notice)
+        rolled = await look(conn, compiler, context, relations.moved) if limit is not None else None
+        if rolled is None or limit is None or not rolled.covers([d for d, _ in path]):
+            figures = await _figures(conn, compiler, cell)
+            rows = await _rows(conn, compiler, cell, limit, offset)
+        else:
+            stretches = await _stretches(conn, compiler, rolled, cell)
+            figures = _added(stretches)
+            spans, skipped = _page_of(stretches, limit, offset)
+            rows = await _rows(conn, replace(compiler, within=spans), cell, limit, offset - skipped)
     lines = tuple(
         line_of(
             values, spec, context.directory, compiler.as_of,
@@ -87,43 +97,116 @@ async def lines_of(
     return page.lines
 
 
-def _hits(
-    compiler: Compiler, path: Path, metric: Metric | None, notice: str | None
-) -> tuple[Query, list[Measure]]:
-    """The scope's rows of one cell, with the measures that make the figure."""
-    spec = compiler.spec
-    keys = (
-        [m.key for m in spec.measures] if metric is None else [k for k in (metric.measure, metric.per) if k]
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """Which rows are asked for: those behind a metric in a row of the tree, or those of a notice."""
+
+    path: Path
+    metric: Metric | None
+    notice: str | None
+
+    @property
+    def steps(self) -> list[tuple[str, bool, tuple[str, ...]]]:
+        return [(dimension, True, (NONE_KEY if key is None else key,)) for dimension, key in self.path]
+
+    def measures(self, spec: ReportSpec) -> list[Measure]:
+        """What makes the figure."""
+        return [spec.measure(spec.counts)] if self.notice else measures_behind(spec, self.metric)
+
+    def wanted(self, values: dict[str, object]) -> str:
+        """SQL: a row ``x`` is in the report, or kept out of it by the notice's rule."""
+        if self.notice is None:
+            return "x.excluded_by is null"
+        if self.notice == "excluded":
+            return "x.excluded_by is not null"
+        values["notice"] = self.notice
+        return "x.excluded_by = %(notice)s"
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """A part of the period: how many rows of the cell are in it, and what they add to the two halves of its figure."""
+
+    span: Span
+    rows: int
+    top: Any
+    bottom: Any
+
+
+def _hits(compiler: Compiler, cell: _Cell) -> Query:
+    """The scope's rows of one cell."""
+    measures = cell.measures(compiler.spec)
+    scope = compiler.scope(dimensions=(), measures=[m.key for m in measures], conditions=cell.steps)
+    scope.text = (
+        f"select x.* from (\n{scope.text}\n) x where {cell.wanted(scope.values)} and ({adds(measures, 'x')})"
     )
-    measures = [spec.measure(k) for k in dict.fromkeys([spec.counts] if notice else keys)]
-    steps = [(dimension, True, (NONE_KEY if key is None else key,)) for dimension, key in path]
-    scope = compiler.scope(dimensions=(), measures=[m.key for m in measures], conditions=steps)
-    adds = " or ".join(f"x.m_{m.key}" if m.kind == "flag" else f"x.m_{m.key} <> 0" for m in measures)
-    wanted = "x.excluded_by is null"
-    if notice == "excluded":
-        wanted = "x.excluded_by is not null"
-    elif notice:
-        scope.values["notice"] = notice
-        wanted = "x.excluded_by = %(notice)s"
-    scope.text = f"select x.* from (\n{scope.text}\n) x where {wanted} and ({adds})"
-    return scope, measures
+    return scope
 
 
-async def _figures(
-    conn: Conn, compiler: Compiler, path: Path, metric: Metric | None, notice: str | None
-) -> tuple[int, Any, Any]:
+async def _stretches(conn: Conn, compiler: Compiler, rolled: Rolled, cell: _Cell) -> list[_Stretch]:
+    """The whole period in parts, the newest first: clean days by their sums, the others counted."""
+    spec, metric = compiler.spec, cell.metric
+    hits = f"m_{spec.counts}" if cell.notice else hits_column(spec, metric)
+    top = f"m_{metric.measure}" if metric else hits
+    bottom = f"m_{metric.per}" if metric and metric.per else hits
+    query = rolled.cells(
+        (), f"r.day, r.excluded_by, r.{hits} as n, r.{top} as t, r.{bottom} as b", cell.steps, daily=True
+    )
+    query.text = (
+        f"select x.day, sum(x.n), sum(x.t), sum(x.b) from (\n{query.text}\n) x where {cell.wanted(query.values)}"
+        " group by 1 having sum(x.n) > 0"
+    )
+    found = [_Stretch(rolled.bounds[day], *figures) for day, *figures in await _fetched(conn, query)]
+    if rolled.spans:
+        query = _hits(rolled.rows(), cell)
+        query.values |= {"s": [s for s, _ in rolled.spans], "t": [t for _, t in rolled.spans]}
+        query.text = (
+            f"select s.since, s.till, count(*), {_halves(cell, by_client=False, spec=spec)} from (\n{query.text}\n) h"
+            " join unnest(%(s)s::timestamptz[], %(t)s::timestamptz[]) as s(since, till)"
+            " on h.moment >= s.since and h.moment < s.till group by 1, 2"
+        )
+        found += [_Stretch((since, till), *rest) for since, till, *rest in await _fetched(conn, query)]
+    return sorted(found, key=lambda s: s.span, reverse=True)
+
+
+def _added(stretches: Sequence[_Stretch]) -> tuple[int, Any, Any]:
+    return (
+        sum(s.rows for s in stretches),
+        sum((s.top for s in stretches if s.top is not None), 0),
+        sum((s.bottom for s in stretches if s.bottom is not None), 0),
+    )
+
+
+def _page_of(stretches: Sequence[_Stretch], limit: int, offset: int) -> tuple[tuple[Span, ...], int]:
+    """The parts that a page's rows lie in, and how many rows lie in newer parts."""
+    chosen: list[Span] = []
+    before = skipped = 0
+    for stretch in stretches:
+        if before + stretch.rows <= offset:
+            skipped += stretch.rows
+        elif before < offset + limit:
+            chosen.append(stretch.span)
+        before += stretch.rows
+    return tuple(chosen), skipped
+
+
+async def _figures(conn: Conn, compiler: Compiler, cell: _Cell) -> tuple[int, Any, Any]:
     """(inquiries, sum of the numerator, sum of the denominator)."""
-    query, measures = _hits(compiler, path, metric, notice)
-    by_client = compiler.params.counted == "client"
-    sums = {m.key: _sum(m, by_client) for m in measures}
-    top = sums[metric.measure] if metric else "null"
-    bottom = sums[metric.per] if metric and metric.per else "null"
-    text = f"select count(distinct h.id), {top}, {bottom} from (\n{query.text}\n) h"
-    async with conn.cursor(row_factory=tuple_row) as cursor:
-        await cursor.execute(text.encode(), query.values)
-        row = await cursor.fetchone()
-    assert row is not None
-    return row
+    query = _hits(compiler, cell)
+    halves = _halves(cell, by_client=compiler.params.counted == "client", spec=compiler.spec)
+    query.text = f"select count(distinct h.id), {halves} from (\n{query.text}\n) h"
+    return tuple((await _fetched(conn, query))[0])
+
+
+def _halves(cell: _Cell, *, by_client: bool, spec: ReportSpec) -> str:
+    """SQL of the two sums that make the figure, over rows ``h`` of `_hits`; null where it has none."""
+    if cell.metric is None or cell.notice:
+        return "null, null"
+    sums = [
+        _sum(spec.measure(key), by_client) if key else "null"
+        for key in (cell.metric.measure, cell.metric.per)
+    ]
+    return ", ".join(sums)
 
 
 def _sum(measure: Measure, by_client: bool) -> str:
@@ -133,29 +216,27 @@ def _sum(measure: Measure, by_client: bool) -> str:
 
 
 async def _rows(
-    conn: Conn,
-    compiler: Compiler,
-    path: Path,
-    metric: Metric | None,
-    notice: str | None,
-    limit: int | None,
-    offset: int,
+    conn: Conn, compiler: Compiler, cell: _Cell, limit: int | None, offset: int
 ) -> list[tuple[Any, ...]]:
-    query, _ = _hits(compiler, path, metric, notice)
+    query = _hits(compiler, cell)
     figure = "null"
-    if metric is not None:
-        measure = compiler.spec.measure(metric.measure)
+    if cell.metric is not None:
+        measure = compiler.spec.measure(cell.metric.measure)
         figure = f"sum(h.m_{measure.key}{'::int' if measure.kind == 'flag' else ''})"
     query.values |= {"limit": limit, "offset": offset}
-    text = compiler.finish_tables(
+    query.text = compiler.finish_tables(
         f"select p.moment, p.excluded_by, p.figure, {LINE_COLUMNS} from (\n"
         f"select h.id, max(h.moment) as moment, min(h.excluded_by) as excluded_by, {figure} as figure\n"
         f"from (\n{query.text}\n) h group by h.id order by 2 desc, 1 limit %(limit)s offset %(offset)s\n"
         ") p join {inquiry} i on i.inquiry_id = p.id left join {client} c on c.client_id = i.client_id\n"
         "order by p.moment desc, p.id"
     )
+    return await _fetched(conn, query)
+
+
+async def _fetched(conn: Conn, query: Query) -> list[tuple[Any, ...]]:
     async with conn.cursor(row_factory=tuple_row) as cursor:
-        await cursor.execute(text.encode(), query.values)
+        await cursor.execute(query.text.encode(), query.values)
         return await cursor.fetchall()
 
 

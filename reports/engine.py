@@ -18,6 +18,7 @@ from reports.dimensions import label_of, order_key
 from reports.model import Metric, ReportSpec
 from reports.overlay import snapshot
 from reports.result import Group, Notice, Params, Report, Value
+from reports.rollup.reading import Rolled, look
 
 Conn = psycopg.AsyncConnection[Any]
 Path = tuple[str | None, ...]
@@ -31,7 +32,7 @@ async def run(conn: Conn, params: Params, context: Context, spec: ReportSpec = I
     """
     async with snapshot(conn, params, context) as relations:
         compiler = Compiler(spec, params, context.directory, params.as_of or context.now, relations)
-        grouped = await _grouped(conn, compiler)
+        grouped = await _grouped(conn, compiler, await look(conn, compiler, context, relations.moved))
         absent = await _not_connected(conn, spec, relations)
     total = grouped.sums.get((), {})
     return Report(
@@ -71,13 +72,38 @@ def _value(metric: Metric, sums: Mapping[str, int | Decimal]) -> Value:
     return Decimal(top) / Decimal(bottom) if bottom else None
 
 
-async def _grouped(conn: Conn, compiler: Compiler) -> Grouped:
-    by_client = compiler.params.counted == "client"
-    query = group_query(compiler)
+async def _grouped(conn: Conn, compiler: Compiler, rolled: Rolled | None) -> Grouped:
+    if rolled is None or not rolled.covers(compiler.params.levels):
+        rows = await _fetched(conn, group_query(compiler))
+        return (
+            _read_levels(compiler, rows)
+            if compiler.params.counted == "client"
+            else _fold_leaves(compiler, rows)
+        )
+    rows = await _fetched(conn, _sums_query(compiler, rolled))
+    if rolled.spans:
+        rows += await _fetched(conn, group_query(rolled.rows()))
+    return _fold_leaves(compiler, rows)
+
+
+async def _fetched(conn: Conn, query: Query) -> list[tuple[Any, ...]]:
     async with conn.cursor(row_factory=tuple_row) as cursor:
         await cursor.execute(query.text.encode(), query.values)
-        rows = await cursor.fetchall()
-    return _read_levels(compiler, rows) if by_client else _fold_leaves(compiler, rows)
+        return await cursor.fetchall()
+
+
+def _sums_query(compiler: Compiler, rolled: Rolled) -> Query:
+    """The same columns as `group_query` without its clients, out of the sums of clean days."""
+    spec, levels = compiler.spec, compiler.params.levels
+    measures = [f"m_{m.key}" for m in spec.measures]
+    query = rolled.cells(levels, ", ".join(f"r.{c}" for c in ("excluded_by", *measures)))
+    shown = [f"case when x.excluded_by is null then x.d_{d} end" for d in levels]
+    figures = ", ".join(f"sum(x.{c})" for c in (f"m_{spec.counts}", *measures))
+    query.text = (
+        f"select {', '.join(['x.excluded_by', '0', *shown])}, {figures}\nfrom (\n{query.text}\n) x"
+        f"\ngroup by {', '.join(['1', *(str(n + 3) for n in range(len(levels)))])}"
+    )
+    return query
 
 
 def group_query(compiler: Compiler) -> Query:

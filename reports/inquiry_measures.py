@@ -17,6 +17,11 @@ PENDING: Final = (
     f"{BOOKED} and i.arrived_at is null and i.booking_cancelled_at is null and i.no_show_at is null "
     "and (i.slot_day_end is null or i.slot_day_end > {as_of})"
 )
+WAITING_UNTIL: Final = (
+    f"case when {BOOKED} and i.arrived_at is null and i.booking_cancelled_at is null and i.no_show_at is null"
+    " then i.slot_day_end end"
+)
+"""When a pending booking becomes a refusal by the clock alone."""
 DECLINED: Final = (
     "i.booked_at is null and i.arrived_at is null and (i.result = 'refusal' "
     "or (i.refusal_at is not null and (i.result_at is null or i.result_at <= i.refusal_at)))"

@@ -61,7 +61,8 @@ class Dimension:
     """An attribute by which rows are grouped and filtered. ``sql`` gives text; null is a visible row (G13).
 
     ``label`` puts a key into words; ``rank`` orders keys that have an order of their own (others go by label);
-    ``values`` lists all keys where they are fixed.
+    ``values`` lists all keys where they are fixed. ``by_day``: the same of a date ``r.day``, for what is made of the
+    row's local day alone; ``by_month``: its first of the month would do as well.
     """
 
     key: str
@@ -71,6 +72,8 @@ class Dimension:
     missing: Label
     rank: Callable[[str, Directory], object] | None = None
     values: tuple[str, ...] | None = None
+    by_day: str | None = None
+    by_month: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ class Subject:
     zone: str  # the office's time zone
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # one value, told apart by identity
 class ReportSpec:
     """One report as data."""
 
@@ -114,6 +117,10 @@ class ReportSpec:
     levels: tuple[str, ...]  # the default grouping
     counts: str  # the measure that counts the subject itself; notices count it too
     needs: dict[str, str]  # metric key → table without which it has no data («не подключено», 2.5)
+    rollups: tuple[
+        tuple[str, ...], ...
+    ] = ()  # grains: sets of dimensions by which sums are kept (reports.rollup)
+    turns: str | None = None  # the moment at which a row's measures change by the clock alone, null = never
 
     def metric(self, key: str) -> Metric:
         """The metric of a column. Raises KeyError."""

@@ -9,7 +9,7 @@ difference. When no group is touched it reads the live tables themselves.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from itertools import count
@@ -30,7 +30,13 @@ from reports.context import Context
 from reports.result import Params
 
 Conn = AsyncConnection[Any]
-Relations = Mapping[str, str]
+
+
+class Relations(dict[str, str]):
+    """Table → SQL of what to read of it. ``moved``: hours of inquiries that are not as in the live tables."""
+
+    moved: frozenset[datetime] = frozenset()
+
 
 _CHUNK: Final = 200
 _LONGEST_CONTACT: Final = timedelta(days=2)
@@ -55,7 +61,10 @@ async def snapshot(
         touched = await _touched(conn, params, context, groups)
         relations = live_relations(context.schema)
         if touched:
-            relations |= await _overlay(conn, params, context, touched, tables, next(_NUMBERS))
+            number = next(_NUMBERS)
+            relations |= await _overlay(conn, params, context, touched, tables, number)
+            if "inquiry" in tables:
+                relations.moved = await _moved(conn, context.schema, number)
         yield relations
 
 
@@ -71,9 +80,9 @@ async def repeatable(conn: Conn) -> AsyncIterator[None]:
         yield
 
 
-def live_relations(schema: str) -> dict[str, str]:
+def live_relations(schema: str) -> Relations:
     """Every read-model table of a build by its plain name."""
-    return {table: f'{check_schema(schema)}."{table}"' for table in TABLES}
+    return Relations({table: f'{check_schema(schema)}."{table}"' for table in TABLES})
 
 
 async def _touched(conn: Conn, params: Params, context: Context, only: Collection[int] | None) -> list[int]:
@@ -145,6 +154,17 @@ async def _overlay(
         for table, rows in folded.items():
             await _copy(conn, f"overlay_{number}_{table}", rows)
     return relations
+
+
+async def _moved(conn: Conn, schema: str, number: int) -> frozenset[datetime]:
+    """Hours of the inquiries that an overlay hides or shows."""
+    async with conn.cursor() as cursor:
+        await cursor.execute(
+            "select distinct date_trunc('hour', opened_at, 'UTC') from ("
+            f"select opened_at from {schema}.inquiry i join overlay_{number}_group h using (group_id)"
+            f" union all select opened_at from overlay_{number}_inquiry) r".encode()
+        )
+        return frozenset(row[0] for row in await cursor.fetchall())
 
 
 def _fold(

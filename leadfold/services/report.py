@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -20,8 +21,11 @@ from leadfold.services.base import changes, ended, served, stop_on_signals
 from leadfold.source_settings import source_infos
 from leadfold.wiring import make_log, running_database_url
 from projector.database import connect
+from projector.readmodel.live import NoLiveBuild
 from projector.status import projection_status
-from reports.context import Context, load_context
+from reports.catalogue import REPORTS
+from reports.context import Context, DirectoryCache, load_context
+from reports.rollup.refresh import refresh
 from reports.web.app import build_app
 from reports.web.deps import Deps, Setup
 
@@ -31,6 +35,9 @@ log = structlog.get_logger(__name__)
 _STATEMENT_S = 60
 #: How old the figure for the lag may be, seconds.
 _LOOK_S = 1.0
+#: Sums of days are refreshed so often, seconds, and take at most a quarter of one backend's time.
+_SUMS_S = 2.0
+_SUMS_SHARE = 4
 
 
 class Reporting:
@@ -41,6 +48,7 @@ class Reporting:
         self._log: EventLog | None = None
         self._lag_s: float | None = None
         self._database_up = False
+        self._directories = DirectoryCache()
         self._metrics = ReportMetrics(lambda: self._database_up)
         self._pool = Pool(
             lambda: running_database_url(self._config.settings),
@@ -70,6 +78,7 @@ class Reporting:
         tasks = [
             asyncio.create_task(self._open_log(self._log), name="log"),
             asyncio.create_task(self._look(), name="lag"),
+            asyncio.create_task(self._refresh(), name="sums"),
             asyncio.create_task(self._follow(), name="config"),
         ]
         try:
@@ -91,6 +100,7 @@ class Reporting:
             timezone=settings.company.timezone,
             sources=source_infos(settings),
             lag_s=self._lag_s,
+            directories=self._directories,
         )
 
     def _setup(self) -> Setup:
@@ -129,6 +139,32 @@ class Reporting:
             with contextlib.suppress(psycopg.Error, OSError, TimeoutError):
                 await self._watch_connected()
             await asyncio.sleep(_LOOK_S)
+
+    async def _refresh(self) -> None:
+        """Sums of days, kept up; without them reports are as right and slower."""
+        told = False
+        while True:
+            pause = _SUMS_S
+            try:
+                async with self._pool.connection() as conn:
+                    pause = await self._refresh_once(conn)
+                told = False
+            except (NoLiveBuild, OSError, TimeoutError, psycopg.OperationalError):
+                pass  # no database or nothing in it yet
+            except psycopg.Error as error:
+                if not told:
+                    log.warning("report.sums", error=type(error).__name__)
+                told = True
+            await asyncio.sleep(pause)
+
+    async def _refresh_once(self, conn: Conn) -> float:
+        """One pass over each report; how long to wait before the next."""
+        began = time.monotonic()
+        context = await self._context(conn)
+        zone = self._config.settings.company.timezone
+        passes = [await refresh(conn, context, spec, zone) for spec in REPORTS.values() if spec.rollups]
+        spent = (time.monotonic() - began) * (_SUMS_SHARE - 1)
+        return spent if any(p.left for p in passes) else max(_SUMS_S, spent)
 
     async def _watch_connected(self) -> None:
         url = await asyncio.to_thread(running_database_url, self._config.settings)

@@ -50,6 +50,14 @@ async def live_schema(conn: AsyncConnection[Any]) -> str:
     raise NoLiveBuild("no live build: start the projector once")
 
 
+async def directory_version(conn: AsyncConnection[Any], schema: str) -> int | None:
+    """Grows with each change of the directory of a build, in the transaction of the change; None for an unknown build."""
+    async with conn.cursor() as cursor:
+        await cursor.execute("select directory_version from leadfold.build where schema_name = %s", [schema])
+        row = await cursor.fetchone()
+    return None if row is None else int(row[0])
+
+
 def live_schema_sync(conn: Connection[Any]) -> str:
     """`live_schema` on a plain connection."""
     known = conn.execute("select to_regclass('leadfold.build')").fetchone()
