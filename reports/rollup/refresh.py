@@ -50,7 +50,6 @@ async def refresh(
     zone: str,
     *,
     at_once: int = 31,
-    newest: date | None = None,
 ) -> Refreshed:
     """One pass over the live build: at most ``at_once`` days in one transaction, the newest first.
 
