@@ -3,6 +3,9 @@
 Strong and medium refs that one fact carries make one client; weak refs lead an anonymous fact to the client the
 visitor was last known as; entity refs lead a fact to the client of the thing it speaks about. Links and
 un-links are facts too: an un-link parts its two sides for good, until a later link joins them again.
+
+Leads and tasks of a CRM are folders rather than things: one called «Разное» holds many people. A fact that lies in
+one and says itself whom it is about, or about which call, is that client's; the folder joins nothing.
 """
 
 from __future__ import annotations
@@ -14,10 +17,18 @@ from uuid import UUID
 
 from domain.directory import Directory
 from domain.event import Event
-from domain.facts.inquiries import ContactMarked, IdentityLinked, IdentityUnlinked, as_ref
+from domain.facts.inquiries import (
+    ContactMarked,
+    IdentityLinked,
+    IdentityUnlinked,
+    InquiryReattached,
+    as_ref,
+)
+from domain.facts.leads import LeadFact
 from domain.identity import client_id
 from domain.refs import Strength, bare, kind_of, strength
 
+_FOLDERS = ("lead", "task")
 _NO_MARK = ("", "none", "нет")
 
 
@@ -111,6 +122,7 @@ class _Facts:
         self.marked: list[list[str]] = []
         self.weak: list[list[str]] = []
         self.what: list[list[str]] = []
+        self.beside: list[list[str]] = []
         for event in events:
             who: list[str] = []
             marked: list[str] = []
@@ -127,7 +139,18 @@ class _Facts:
             self.who.append(who)
             self.marked.append(marked)
             self.weak.append(weak)
-            self.what.append(what)
+            about, beside = _sides(event, what)
+            self.what.append(about)
+            self.beside.append(beside)
+
+
+def _sides(event: Event, what: list[str]) -> tuple[list[str], list[str]]:
+    """What a fact is about, and what it only lies beside: folders; for a fact about a lead everything else."""
+    if isinstance(event.data, InquiryReattached):
+        return what, []  # an operator's word that they belong together
+    folders = sorted((one for one in what if kind_of(one) in _FOLDERS), key=kind_of)  # a task lies in a lead
+    things = [one for one in what if kind_of(one) not in _FOLDERS]
+    return (folders, things) if isinstance(event.data, LeadFact) else (things, folders)
 
 
 class _Households:
@@ -152,10 +175,11 @@ class _Households:
             self.anchor.setdefault(self.joined.find(one), one)
         # All is joined: what is asked for several times of each fact is answered once.
         self.names = [self._named(n) for n in range(len(events))]
-        self.roots = [self.things.find(what[0]) if what else None for what in self.facts.what]
         self.owner: dict[str, str] = {}
         self.led: dict[str, list[tuple[datetime, str]]] = {}
         self._own_by_name()
+        self._own_by_side()
+        self.roots = [self._root(n) for n in range(len(events))]
         self._lead_visitors()
         self._own_by_visitor()
 
@@ -173,11 +197,35 @@ class _Households:
         return self.roots[n]
 
     def _own_by_name(self) -> None:
-        """A thing belongs to the first client named together with it."""
-        for n in range(len(self.events)):
-            name, thing = self.named(n), self.thing(n)
-            if name is not None and thing is not None:
-                self.owner.setdefault(thing, name)
+        """A thing belongs to the first client named together with it; who is only beside it comes after."""
+        for side in (self.facts.what, self.facts.beside):
+            for n, name in enumerate(self.names):
+                if name is not None:
+                    for one in side[n]:
+                        self.owner.setdefault(self.things.find(one), name)
+
+    def _own_by_side(self) -> None:
+        """What nobody was named with is the client's beside whose thing or folder it lies; else they lie together."""
+        sides = zip(self.facts.what, self.facts.beside, strict=True)
+        pairs = [((what or beside)[0], one) for what, beside in sides for one in beside]
+        owner, find = self.owner, self.things.find
+        going = bool(pairs)
+        while going:
+            going = False
+            for a, b in pairs:
+                ra, rb = find(a), find(b)
+                if (ra in owner) != (rb in owner):
+                    owner[ra] = owner[rb] = owner[ra] if ra in owner else owner[rb]
+                    going = True
+        for a, b in pairs:
+            if find(a) not in owner:
+                self.things.join(a, b)
+
+    def _root(self, n: int) -> str | None:
+        what, beside = self.facts.what[n], self.facts.beside[n]
+        if what:
+            return self.things.find(what[0])
+        return self.things.find(beside[0]) if beside and self.names[n] is None else None
 
     def _lead_visitors(self) -> None:
         """When a visitor was known as whom."""
@@ -206,7 +254,7 @@ class _Households:
         for n in range(len(self.events)):
             thing = self.thing(n)
             if thing is not None and thing not in self.owner:
-                self.owner[thing] = _best_thing(self.facts.what[n])
+                self.owner[thing] = _best_thing(self.facts.what[n] or self.facts.beside[n])
 
     def home(self, n: int) -> str:
         """The anchor of the client to whom a fact goes."""
@@ -233,7 +281,8 @@ def resolve(events: Sequence[Event], directory: Directory) -> list[Person]:
             person = people[home] = Person(client_id(home), mark=marks.get(home))
         person.events.append(event)
         if not facts.who[n] and not facts.marked[n]:
-            trace = facts.weak[n] or ([_best_thing(facts.what[n])] if facts.what[n] else [])
+            what = facts.what[n] or facts.beside[n]
+            trace = facts.weak[n] or ([_best_thing(what)] if what else [])
             person.aliases.update(client_id(one) for one in trace[:1])
     for one in house.first_seen:
         home = house.anchor[house.joined.find(one)]

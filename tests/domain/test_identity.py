@@ -5,6 +5,8 @@ from __future__ import annotations
 from domain.directory import Directory
 from domain.facts.company import EmployeeChanged, NumberAssigned
 from domain.facts.inquiries import IdentityLinked, IdentityUnlinked, InquiryCategorised
+from domain.facts.leads import LeadOpened, TaskCreated
+from domain.facts.sales import BookingMade
 from domain.facts.sites import ChatFinished, ChatStarted, ContactCaptured
 from domain.identity import client_id
 from tests.domain.story import PHONE, Story, at
@@ -137,3 +139,44 @@ def test_a_line_that_is_an_employees_own_phone_is_the_employees() -> None:
     story = Story(Directory.build(told))
     story.call("1", at(), phone=LINE)
     assert [i.excluded for i in story.fold().inquiries] == ["mark:employee"]
+
+
+def test_a_lead_of_odds_and_ends_does_not_make_its_people_one() -> None:
+    """A CRM's lead «Разное»: what is said with a phone or a call of its own stays with that client."""
+    story = Story()
+    story.say(LeadOpened(lead_id="misc"), at(days=-1))
+    first = story.call("1", at())
+    second = story.call("2", at(hours=1), phone=SECOND)
+    story.say(InquiryCategorised(call_id="1", lead_id="misc", category="repair"), at(hours=2))
+    story.say(InquiryCategorised(call_id="2", lead_id="misc", category="parts"), at(hours=2))
+    story.say(BookingMade(booking_id="B", lead_id="misc", phone=SECOND), at(hours=3))
+    told = story.fold()
+    assert sorted(c.phones for c in told.clients) == [(PHONE,), (SECOND,)]
+    assert [(i.inquiry_id, i.category_id, i.booked_at) for i in told.inquiries] == [
+        (first, "repair", None),
+        (second, "parts", at(hours=3)),
+    ]
+    assert [i.client_id for i in told.inquiries] == [client_id(f"phone:{p}") for p in (PHONE, SECOND)]
+
+
+def test_what_says_only_its_lead_is_the_leads_clients() -> None:
+    """The usual lead has one contact: bookings, tasks and calls without a number lie with it."""
+    story = Story()
+    hidden = story.call("1", at(), phone=None)
+    story.say(LeadOpened(lead_id="7", phone=PHONE, call_id="1"), at(hours=1))
+    story.say(BookingMade(booking_id="B", lead_id="7"), at(hours=2))
+    story.say(TaskCreated(task_id="T", lead_id="7"), at(hours=2))
+    story.say(InquiryCategorised(lead_id="7", category="repair"), at(hours=3))
+    told = story.fold()
+    assert [c.phones for c in told.clients] == [(PHONE,)]
+    assert [(i.inquiry_id, i.category_id, i.booked_at) for i in told.inquiries] == [
+        (hidden, "repair", at(hours=2))
+    ]
+
+
+def test_what_says_only_a_lead_of_nobody_lies_together() -> None:
+    story = Story()
+    story.say(BookingMade(booking_id="B", lead_id="7"), at())
+    story.say(TaskCreated(task_id="T", lead_id="7"), at(hours=1))
+    story.say(LeadOpened(lead_id="7"), at(hours=2))
+    assert len(story.fold().clients) == 1

@@ -39,6 +39,10 @@ GAPS = (
 CATEGORIES = ("repair", "Запасные части", "continuation", "order_status", "Прочее", "своя категория")
 REASONS = ("Цена", "not_our_car", "Непрофильные работы", "старая причина", "новая причина")
 RESULTS = ("Запись", "refusal", "Отказ", "думает", "consultation")
+ABOUT = (
+    "phone", "inquiry", "call", "email", "chat", "phone+call", "contact", "phone+contact", "form",
+    "lead", "lead+phone", "lead+call",
+)  # fmt: skip
 WORKERS = ("irina", "oleg", "201", "Пётр")
 
 
@@ -284,9 +288,7 @@ class Teller:
 
     def subject(self) -> dict[str, Any]:
         """How an operator's fact says what it is about."""
-        how = self.one(
-            ("phone", "inquiry", "call", "email", "chat", "phone+call", "contact", "phone+contact", "form")
-        )
+        how = self.one(ABOUT)
         if how == "inquiry" and self.openings:
             return {"inquiry_id": self.one(self.openings[::-1])}
         if how in ("call", "phone+call") and self.calls:
@@ -299,7 +301,11 @@ class Teller:
             return {"email": self.email()}
         if how == "chat":
             return {"chat_id": self.key("chat")}
-        return {"phone": self.phone()}
+        if how == "lead+phone":
+            return {"lead_id": self.key("L", 3), "phone": self.phone()}
+        if how == "lead+call" and self.calls:
+            return {"lead_id": self.key("L", 3), "call_id": self.one(self.calls[::-1])}
+        return {"lead_id": self.key("L", 3)} if how == "lead" else {"phone": self.phone()}
 
     def perhaps(self) -> dict[str, Any]:
         """A later fact about a thing seldom says more than its number."""
@@ -391,7 +397,7 @@ class Teller:
         if kind == "opened":
             about = self.one(({"phone": self.phone()}, self.subject()))
             who = self.one((None, *WORKERS))
-            self.say(leads.LeadOpened(lead_id=key, **about, responsible=who), at)
+            self.say(leads.LeadOpened(**{**about, "lead_id": key}, responsible=who), at)
         elif kind == "stage":
             self.say(
                 leads.LeadStageEntered(lead_id=key, stage=self.one(("new", "Квалификация", "won", "lost"))),

@@ -11,7 +11,14 @@ from typing import Final
 
 from domain.directory import Directory
 from domain.event import Event
-from domain.facts.inquiries import ContactMarked, IdentityLinked, IdentityUnlinked, as_ref
+from domain.facts.inquiries import (
+    ContactMarked,
+    IdentityLinked,
+    IdentityUnlinked,
+    InquiryReattached,
+    as_ref,
+)
+from domain.facts.leads import LeadFact
 from domain.refs import Strength, bare, strength
 
 _PHASES: Final = """
@@ -77,6 +84,7 @@ class Who:
         self.scoped = scoped
         self.sets = self._persons()
         self.sets_of_things = self._things()
+        self.owners = self._owners()
 
     # --- identifiers ---------------------------------------------------------------------------------------
 
@@ -133,28 +141,67 @@ class Who:
             return a_ref
         return min(seen, key=lambda r: (abs(seen[r] - fact.time), r))
 
+    def about(self, fact: Event) -> tuple[list[str], list[str]]:
+        """The things that a fact is about, and those it only lies beside: a CRM's folders, or what a folder holds."""
+        nodes = [self.node(r, fact) for r in fact.refs if strength(r) is Strength.ENTITY]
+        folders = [n for n in nodes if n.startswith("lead:")] + [n for n in nodes if n.startswith("task:")]
+        others = [n for n in nodes if n not in folders]
+        if isinstance(fact.data, InquiryReattached):
+            return nodes, []
+        return (folders, others) if isinstance(fact.data, LeadFact) else (others, folders)
+
     def _things(self) -> list[set[str]]:
-        """Things that facts name together are one: a booking of a call, a receipt of an order of a booking …"""
+        """Things that facts are about together are one: a booking of a call, a receipt of an order of a booking …"""
         sets: list[set[str]] = []
         for fact in self.facts:
-            mine = {self.node(r, fact) for r in fact.refs if strength(r) is Strength.ENTITY}
-            if mine:
+            things, beside = self.about(fact)
+            for mine in (set(things), *({b} for b in beside)):
                 touched = [s for s in sets if s & mine]
-                sets = [s for s in sets if not s & mine] + [mine.union(*touched)]
+                sets = [s for s in sets if not s & mine] + ([mine.union(*touched)] if mine else [])
         return sets
 
+    def _owners(self) -> dict[str, str]:
+        """Node → the client first named with it; by facts about it, then beside it, then from neighbour to neighbour."""
+        found: dict[str, str] = {}
+
+        def give(node: str, client: str) -> None:
+            for other in next(s for s in self.sets_of_things if node in s):
+                found.setdefault(other, client)
+
+        for side in (0, 1):
+            for fact in self.facts:
+                if own := self.own_person(fact):
+                    for node in self.about(fact)[side]:
+                        give(node, own)
+        told = [self.about(f) for f in self.facts]
+        pairs = [(a, b) for things, beside in told for a in (things or beside)[:1] for b in beside]
+        for _ in pairs:
+            for a, b in pairs:
+                if a in found:
+                    give(b, found[a])
+                elif b in found:
+                    give(a, found[b])
+        self._lay_together([(a, b) for a, b in pairs if a not in found])
+        return found
+
+    def _lay_together(self, pairs: list[tuple[str, str]]) -> None:
+        """What lies together and is nobody's is one thing."""
+        for a, b in pairs:
+            one, two = (next(s for s in self.sets_of_things if n in s) for n in (a, b))
+            if one is not two:
+                self.sets_of_things.remove(two)
+                one |= two
+
     def thing(self, fact: Event) -> int | None:
-        """Number of the thing that a fact speaks about."""
-        for a_ref in fact.refs:
-            if strength(a_ref) is Strength.ENTITY:
-                node = self.node(a_ref, fact)
-                return next(n for n, s in enumerate(self.sets_of_things) if node in s)
+        """Number of the thing that a fact speaks about; a folder only when the fact tells nothing else."""
+        things, beside = self.about(fact)
+        for node in things or ([] if self.own_person(fact) else beside):
+            return next(n for n, s in enumerate(self.sets_of_things) if node in s)
         return None
 
     def owner(self, thing: int) -> str | None:
-        """A thing belongs to the client first named together with it."""
-        about = [f for f in self.facts if self.thing(f) == thing]
-        return next((own for f in about if (own := self.own_person(f))), None)
+        """To whom a thing belongs."""
+        return next((self.owners[n] for n in self.sets_of_things[thing] if n in self.owners), None)
 
     def known_as(self, fact: Event) -> str | None:
         """The client whom a fact names, by himself or by a thing of his."""
