@@ -15,7 +15,6 @@ from typing import Final
 import orjson
 import structlog
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from eventlog.contract import EventLog, Record, RecordTooLarge
 from eventlog.drainer import Drainer
@@ -24,18 +23,17 @@ from ingest import metrics as m
 from ingest import openapi, wire
 from ingest.adapters.contract import Adapter, Answer, json_answer
 from ingest.adapters.registry import adapters
+from ingest.connections import Connections
 from ingest.delivery import Delivery
 from ingest.durable import NotDurable, Store
 from ingest.journal import server_logger, trace_of
 from ingest.limits import DEFAULT_LIMITS, Limits
-from ingest.rates import Rates
+from ingest.rates import Places, Rates
 from ingest.sources import NATIVE, SourceBook, SourceConfig
 from ingest.translate import Translated, cut_records, event_ids, records_of, translate
 
 log = structlog.get_logger(__name__)
 _CHATTER: Final = logging.getLogger(__name__)
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _UNKNOWN: Final = Answer(404, b"not found")
 _NO_KEY: Final = replace(
@@ -54,6 +52,8 @@ _PREFLIGHT: Final = {
 }
 
 
+#: For so long the rest of a body that nobody wants is read, so that its sender sees the answer.
+_LINGER_S: Final = 5.0
 #: When a delivery came, ISO-8601 with an offset; believed only with ``accept_received_header``.
 RECEIVED_HEADER: Final = "X-Leadfold-Received"
 
@@ -86,30 +86,31 @@ class IngestDeps:
 
 
 def build_app(deps: IngestDeps) -> web.Application:
-    """The application: ``/in/{name}/{secret}``, ``/v1/events``, ``/openapi.json``, ``/healthz``, ``/readyz``, ``/metrics``.
+    """The application: ``/in/{name}/{secret}``, ``/v1/events``, ``/openapi.json``, ``/healthz``, ``/readyz``.
 
-    It writes no access log: request lines hold secrets.
+    The world may ask all of it: sources and counts are shown by `ingest.ops.ops_app` only. It writes no access log: request lines hold secrets.
     """
     limits = deps.limits
-    door = FrontDoor(deps)
     app = web.Application(
         client_max_size=limits.max_body,
         handler_args={
             "max_line_size": limits.max_line,
             "max_field_size": limits.max_header,
             "max_headers": limits.max_headers,
+            "keepalive_timeout": limits.idle_timeout_s,
+            "lingering_time": min(limits.read_timeout_s, _LINGER_S),
             "auto_decompress": False,  # done here, with a limit on what comes out
             "access_log": None,
             "logger": server_logger(),
         },
     )
+    door = app[DOOR] = FrontDoor(deps, Connections(app, limits))
     for path in ("/in/{name}", "/in/{name}/{secret}"):
         app.router.add_route("*", path, door.provider)
     app.router.add_post("/v1/events", door.native)
     app.router.add_get("/openapi.json", _document)
-    app.router.add_get("/healthz", _static(b'{"alive":true}', "application/json"))
+    app.router.add_get("/healthz", wire.alive)
     app.router.add_get("/readyz", door.ready)
-    app.router.add_get("/metrics", door.show_metrics)
     app.cleanup_ctx.append(door.running)
     return app
 
@@ -123,22 +124,26 @@ def _document_bytes() -> bytes:
     return orjson.dumps(openapi.build())
 
 
-def _static(body: bytes, content_type: str) -> Handler:
-    async def show(_: web.Request) -> web.StreamResponse:
-        return web.Response(body=body, content_type=content_type)
-
-    return show
+def _has_key(request: web.Request) -> bool:
+    """Whether a native request brings anything to be known by."""
+    return any(name in request.headers for name in ("Authorization", "X-Api-Key", "webhook-signature"))
 
 
 class FrontDoor:
     """The handlers, and what they share."""
 
-    def __init__(self, deps: IngestDeps) -> None:
+    def __init__(self, deps: IngestDeps, connections: Connections) -> None:
         self.deps = deps
+        self.connections = connections
         self.store = Store(deps.log, deps.spool, deadline_s=deps.deadline_s)
         self._rates = Rates(deps.limits.rate_per_s, deps.limits.rate_burst)
-        self._in_flight = 0
-        self._drainer = Drainer(deps.spool, deps.log) if deps.spool is not None and deps.drain else None
+        self._places = Places(deps.limits.max_in_flight)
+        self.drainer = Drainer(deps.spool, deps.log) if deps.spool is not None and deps.drain else None
+
+    @property
+    def in_flight(self) -> int:
+        """Deliveries that are being made durable."""
+        return self._places.taken
 
     # --- handlers ---------------------------------------------------------------------------------------------
 
@@ -156,37 +161,13 @@ class FrontDoor:
         return await self._counted(request, lambda: self._from_native(request))
 
     async def ready(self, _: web.Request) -> web.StreamResponse:
-        """Whether a delivery now would be made durable, by the log or the spool: 200, or 503."""
-        log_up, spool = self.store.log_up, self.deps.spool
-        checks: dict[str, dict[str, object]] = {
-            "log": {
-                "ok": log_up,
-                "reason": None if log_up else "it does not answer",
-                "engine": self.deps.log.engine,
-            }
-        }
-        if spool is not None:
-            room = max(0, spool.max_bytes - spool.bytes)
-            checks["spool"] = {
-                "ok": spool.available,
-                "reason": None if spool.available else "it cannot be written" if room else "it is full",
-                "depth": spool.depth,
-                "bytes": spool.bytes,
-                "room_bytes": room,
-                "oldest_age_s": spool.oldest_age_s(),
-            }
-        state = {"ready": self.store.ready, "checks": checks}
-        return wire.respond(json_answer(state, 200 if self.store.ready else 503))
-
-    async def show_metrics(self, _: web.Request) -> web.StreamResponse:
-        """Prometheus."""
-        body = generate_latest(self.deps.metrics.registry)
-        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+        """Whether a delivery now would be made durable: 200, or 503. Why not is told by `ingest.ops` only."""
+        ready = self.store.ready
+        return wire.respond(json_answer({"ready": ready}, 200 if ready else 503))
 
     async def running(self, _: web.Application) -> AsyncIterator[None]:
-        """While the application runs: the spool is shipped, values are watched."""
-        self.deps.metrics.watch(self._readings)
-        task = asyncio.create_task(self._drainer.run()) if self._drainer else None
+        """While the application runs: the spool is shipped."""
+        task = asyncio.create_task(self.drainer.run()) if self.drainer else None
         yield
         if task is not None:
             task.cancel()
@@ -198,27 +179,24 @@ class FrontDoor:
     async def _counted(
         self, request: web.Request, work: Callable[[], Awaitable[Answer]]
     ) -> web.StreamResponse:
-        """Within the limit of deliveries at the same time; whatever is raised becomes a 503 and no traceback."""
+        """Timed; whatever is raised becomes a 503 and no traceback."""
         deps = self.deps
-        if self._in_flight >= deps.limits.max_in_flight:
-            deps.metrics.delivered("unknown", "busy")
-            return wire.respond(_RETRY)
         began = time.perf_counter()
-        self._in_flight += 1
         try:
             answer = await work()
         except Exception as error:  # noqa: BLE001 - the provider repeats what got a 503; a 500 it might give up
             log.error("ingest.failed", error=type(error).__name__, trace=trace_of(error))
             deps.metrics.delivered("unknown", "unavailable")
             answer = _RETRY
-        finally:
-            self._in_flight -= 1
         deps.metrics.request.observe(time.perf_counter() - began)
         return wire.respond(answer, request)
 
     async def _from_provider(self, request: web.Request, source: SourceConfig, adapter: Adapter) -> Answer:
         if request.method == "OPTIONS":
             return self._preflight(self._delivery(request, b"", source), adapter)
+        if not request.content.is_eof() and not self._may_send(request, source, adapter):
+            self._refused(source.name)
+            return _UNKNOWN
         body = await self._body(request, source.name)
         if isinstance(body, Answer):
             return body
@@ -231,8 +209,16 @@ class FrontDoor:
             return replace(answer, headers={**answer.headers, **_CORS})
         return answer
 
+    def _may_send(self, request: web.Request, source: SourceConfig, adapter: Adapter) -> bool:
+        """Whether a body that is still on its way is worth waiting for: who has a wrong key in the path sends none."""
+        in_path = adapter.provider != NATIVE and source.options.get("key_in", "path") == "path"
+        return not in_path or adapter.authenticate(self._delivery(request, b"", source))
+
     async def _from_native(self, request: web.Request) -> Answer:
         adapter = self.deps.adapters.get(NATIVE)
+        if not request.content.is_eof() and not _has_key(request):
+            self._refused("unknown")
+            return _NO_KEY
         body = await self._body(request, NATIVE)
         if isinstance(body, Answer):
             return body
@@ -261,6 +247,16 @@ class FrontDoor:
             return json_answer(
                 {"result": "error", "error": "too many deliveries"}, 429, {"Retry-After": str(wait_s)}
             )
+        if not self._places.take(name):
+            deps.metrics.delivered(name, "busy")
+            return _RETRY
+        try:
+            return await self._taken(delivery, adapter)
+        finally:
+            self._places.give(name)
+
+    async def _taken(self, delivery: Delivery, adapter: Adapter) -> Answer:
+        deps, name = self.deps, delivery.source.name
         deps.metrics.seen(name, delivery.received.timestamp())
         translated = translate(delivery, adapter, deps.key_secret)
         if translated.probe:
@@ -329,29 +325,6 @@ class FrontDoor:
         self.deps.metrics.delivered(name, "refused")
         log.warning("ingest.refused", source=name)
 
-    def _readings(self) -> dict[m.Meaning, float]:
-        values: dict[m.Meaning, float] = {
-            m.LOG_UP: float(self.store.log_up),
-            m.IN_FLIGHT: self._in_flight,
-        }
-        log = self.deps.log.counters
-        values |= {
-            m.LOG_BATCHES: log.get("batches", log.get("commits", 0)),
-            m.LOG_UNKNOWN: log.get("append_unknown", 0),
-            m.REPLACEMENTS: log.get("replacements", 0),
-        }
-        if (spool := self.deps.spool) is not None:
-            values |= {
-                m.SPOOL_RECORDS: spool.depth,
-                m.SPOOL_BYTES: spool.bytes,
-                m.SPOOL_ROOM: max(0, spool.max_bytes - spool.bytes),
-                m.SPOOL_AGE: spool.oldest_age_s() or 0.0,
-            }
-        if self._drainer is not None:
-            counts = self._drainer.counters
-            values |= {
-                m.SPOOL_SHIPPED: counts["shipped"],
-                m.SPOOL_FAILURES: counts["ship_failures"],
-                m.SPOOL_ASIDE: counts["set_aside"],
-            }
-        return values
+
+#: The front door of an application made by `build_app`.
+DOOR: Final = web.AppKey("door", FrontDoor)

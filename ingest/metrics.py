@@ -34,7 +34,18 @@ REQUEST = Meaning("leadfold_ingest_request_seconds", "histogram", "From the requ
 APPEND = Meaning(
     "leadfold_ingest_append_seconds", "histogram", "Until durable, in the log or the spool.", ("to",)
 )
-IN_FLIGHT = Meaning("leadfold_ingest_in_flight", "gauge", "Deliveries being handled.")
+IN_FLIGHT = Meaning("leadfold_ingest_in_flight", "gauge", "Deliveries being made durable.")
+CONNECTIONS = Meaning("leadfold_ingest_connections", "gauge", "Open connections.")
+CLOSED_SLOW = Meaning(
+    "leadfold_ingest_closed_slow_total",
+    "counter",
+    "Connections closed because a request or the reading of an answer took too long.",
+)
+CLOSED_CROWDED = Meaning(
+    "leadfold_ingest_closed_crowded_total",
+    "counter",
+    "Connections closed, idle ones first, because there were more than max_connections.",
+)
 LAST = Meaning(
     "leadfold_ingest_last_delivery_timestamp_seconds",
     "gauge",
@@ -75,6 +86,9 @@ METRICS: Final = (
     REQUEST,
     APPEND,
     IN_FLIGHT,
+    CONNECTIONS,
+    CLOSED_SLOW,
+    CLOSED_CROWDED,
     LAST,
     LOG_UP,
     LOG_BATCHES,

@@ -1,4 +1,4 @@
-"""How often a source may deliver: a token bucket per source, so that a flood of one leaves room for the others."""
+"""How often and how much at once a source may deliver, so that a flood of one leaves room for the others."""
 
 from __future__ import annotations
 
@@ -32,3 +32,27 @@ class Rates:
             return max(1, math.ceil((1 - tokens) / self._per_s))
         self._buckets[source] = (tokens - 1, now)
         return 0
+
+
+class Places:
+    """Places for deliveries that are being made durable: ``most`` in all, half of them for any one source."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._of_one = max(1, most // 2)
+        self._taken: dict[str, int] = {}
+        self.taken = 0
+
+    def take(self, source: str) -> bool:
+        """Take a place, to be given back; False: there is none for this source."""
+        mine = self._taken.get(source, 0)
+        if mine >= self._of_one or self.taken >= self._most:
+            return False
+        self._taken[source] = mine + 1
+        self.taken += 1
+        return True
+
+    def give(self, source: str) -> None:
+        """Give a place back."""
+        self._taken[source] -= 1
+        self.taken -= 1

@@ -10,7 +10,6 @@ from typing import Final
 
 from aiohttp import HttpVersion11, web
 from aiohttp.helpers import rfc822_formatted_time
-from aiohttp.http import SERVER_SOFTWARE
 
 from ingest.adapters.contract import Answer, json_answer
 from ingest.decoding import TooLarge, decompress
@@ -23,6 +22,10 @@ _REFUSALS: Final = {
     "too_slow": json_answer({"result": "error", "error": "the body did not arrive in time"}, 408),
     "broken": json_answer({"result": "error", "error": "the body was cut off"}, 400),
 }
+
+
+#: Answers that one connection may leave unread, bytes.
+_UNREAD: Final = 256 * 1024
 
 
 class Dropped(Exception):
@@ -100,6 +103,11 @@ def delivery_of(
     )
 
 
+async def alive(_: web.Request) -> web.Response:
+    """``/healthz``: the process answers."""
+    return web.Response(body=b'{"alive":true}', content_type="application/json")
+
+
 class Whole(web.Response):
     """A response that is written in one piece, head and body, from parts that were made once."""
 
@@ -126,6 +134,8 @@ class Whole(web.Response):
             rfc822_formatted_time(),
         )
         transport.write(head + answer.body)
+        if transport.get_write_buffer_size() > _UNREAD:
+            raise ConnectionResetError("he asks and asks, and reads no answer")
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Nothing is left to write."""
@@ -141,7 +151,7 @@ def _head(
         *(f"{name}: {value}" for name, value in headers),
         f"Content-Length: {length}",
         f"Date: {date}",
-        f"Server: {SERVER_SOFTWARE}",
+        "Server: leadfold",
     ]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
 
@@ -156,7 +166,11 @@ def respond(answer: Answer, request: web.BaseRequest | None = None) -> web.Respo
         and request.method in ("POST", "GET")
     ):
         return Whole(answer)
-    headers = {"Content-Type": f"{answer.content_type}; charset=utf-8", **answer.headers}
+    headers = {
+        "Content-Type": f"{answer.content_type}; charset=utf-8",
+        "Server": "leadfold",
+        **answer.headers,
+    }
     if answer.status == 204:
         headers.pop("Content-Type")
     response = web.Response(status=answer.status, body=answer.body, headers=headers)

@@ -22,6 +22,8 @@ from leadfold.settings import Settings, local_host
 log = structlog.get_logger(__name__)
 
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+#: The part of ingest that answers the operator; ``ingest`` is where deliveries go.
+OPS: Final = "ingest-ops"
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,10 +81,15 @@ def _secrets(settings: Settings) -> Iterator[Found]:
 
 def _ports(settings: Settings) -> Iterator[Found]:
     seen: dict[int, str] = {}
-    for section in ("ingest", "reports", "projector"):
-        port = getattr(settings, section).port
+    for section, name in (
+        ("ingest", "port"),
+        ("ingest", "ops_port"),
+        ("reports", "port"),
+        ("projector", "port"),
+    ):
+        port = getattr(getattr(settings, section), name)
         if port and port in seen:
-            yield (section, "port"), f"port {port} is already that of [{seen[port]}]"
+            yield (section, name), f"port {port} is already that of [{seen[port]}]"
         seen[port] = section
 
 

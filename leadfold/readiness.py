@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from leadfold.announce import announced
+from leadfold.announce import OPS, announced
 from leadfold.settings import Ingest, Projector, Reports, Settings, local_host
 
 PARTS: Final = ("ingest", "project", "report")
@@ -46,13 +46,15 @@ def address_of(settings: Settings, part: str) -> Address | None:
         "report": settings.reports,
     }
     section = sections[part]
-    found = announced(settings, part)
+    found = announced(settings, OPS if part == "ingest" else part)
     if section.status_url:
         return Address(section.status_url.rstrip("/"), found.pid if found else None, given=True)
     if found is not None:
         return Address(found.url, found.pid)
     if section.port == 0 or settings.embedded_log:
         return None
+    if isinstance(section, Ingest):
+        return Address(f"http://{local_host(section.ops_host)}:{section.ops_port}")
     return Address(f"http://{local_host(section.host)}:{section.port}")
 
 

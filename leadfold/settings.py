@@ -69,8 +69,10 @@ class Ingest(Section):
     status_url: str = Field(
         "",
         pattern=r"^(https?://[^\s]+)?$",
-        description="where commands on other machines ask how it is; empty: on this one",
+        description="where commands on other machines ask how it is (its ops address); empty: on this one",
     )
+    ops_host: Host = Field("127.0.0.1", description="address of its /metrics and detailed /readyz")
+    ops_port: Port = Field(8083, description="their port; 0, or a `port` of 0, lets the system choose")
     deadline_s: float = Field(
         2.0, gt=0, le=60, description="a delivery is answered within this time (design §4)"
     )
@@ -79,9 +81,23 @@ class Ingest(Section):
     max_depth: int = Field(12, ge=2, le=100)
     max_batch: int = Field(500, ge=1, le=10_000, description="events in one POST /v1/events")
     max_in_flight: int = Field(
-        2000, ge=10, description="deliveries at the same time; more get 503 and Retry-After"
+        2000,
+        ge=10,
+        description="deliveries at the same time, half of them of one source; more get 503 and Retry-After",
     )
-    read_timeout_s: float = Field(10.0, gt=0, description="until a body must have arrived")
+    max_connections: int = Field(
+        10_000, ge=10, description="open connections; beyond it those that were idle longest are closed"
+    )
+    read_timeout_s: float = Field(
+        10.0,
+        gt=0,
+        description="until the head of a request, then its body must have come, and its answer been read",
+    )
+    idle_timeout_s: float = Field(
+        75.0,
+        gt=0,
+        description="a connection without requests is closed; longer than the proxy before us keeps one",
+    )
     rate_per_s: float = Field(5000, ge=0, description="deliveries a second from one source; 0: no limit")
     rate_burst: int = Field(20_000, ge=1, description="deliveries at once from one source")
     spool_max_bytes: int = Field(

@@ -33,7 +33,9 @@ def prepare(part: str) -> Config:
 
 
 def ingest() -> None:
-    """Take webhooks in: authenticate, translate, make durable, answer. `/healthz`, `/readyz` and `/metrics` beside them.
+    """Take webhooks in: authenticate, translate, make durable, answer. `/healthz` and `/readyz` beside them, for everybody.
+
+    `/metrics` and what `/readyz` knows in detail are on `[ingest] ops_host` and `ops_port`, not for the world.
 
     Needs the event log only (with `[log] engine = "kafka"`, Kafka); while the log is away deliveries wait in the spool
     under `data_dir/spool`, so keep that folder. Also publishes the directory of `leadfold.toml` and follows its changes.
@@ -72,9 +74,11 @@ def served(work: Callable[[], None], table: str, host: str, port: int) -> None:
         work()
     except OSError as error:
         if error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES):
+            setting = error.filename or "port"
+            where = f"{host}:{port}" if setting == "port" else f"its {setting}"
             fail(
-                f"cannot listen on {host}:{port}: {os.strerror(error.errno).lower()}. "
-                f"Another one: port in [{table}], or LEADFOLD_{table.upper()}__PORT",
+                f"cannot listen on {where}: {os.strerror(error.errno).lower()}. "
+                f"Another one: {setting} in [{table}], or LEADFOLD_{table.upper()}__{setting.upper()}",
                 Exit.REFUSED,
             )
         raise

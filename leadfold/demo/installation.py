@@ -20,6 +20,7 @@ from leadfold.files import write_private
 from leadfold.settings import Settings
 from leadfold.source_settings import source_config
 
+_OPS_PORT: Final = 8083
 _PORTS: Final = {"ingest": 8080, "reports": 8081, "projector": 8082}
 
 
@@ -45,6 +46,7 @@ def write(folder: Path, handover: date, changes: dict[str, dict[str, Any]] | Non
     }
     for name, port in _PORTS.items():
         tables[name]["port"] = _free(port)
+    tables["ingest"]["ops_port"] = _free(_OPS_PORT)
     for name, values in (changes or {}).items():
         tables.setdefault(name, {}).update(values)
     for name, values in tables.items():

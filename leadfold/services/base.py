@@ -98,9 +98,16 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
 
 @asynccontextmanager
 async def served(
-    app: web.Application, settings: Settings, name: str, host: str, port: int, *, stop_s: float = 3.0
+    app: web.Application,
+    settings: Settings,
+    name: str,
+    host: str,
+    port: int,
+    *,
+    stop_s: float = 3.0,
+    backlog: int = 128,
 ) -> AsyncIterator[str]:
-    """Serve an application while inside; gives its address from this machine.
+    """Serve an application while inside; gives its address from this machine. ``backlog``: connections not yet taken.
 
     Raises:
         OSError: the address is taken.
@@ -108,7 +115,7 @@ async def served(
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=stop_s, handle_signals=False)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port)
+        site = web.TCPSite(runner, host, port, backlog=backlog)
         await site.start()
         real = runner.addresses[0][1]
         announce(settings, name, host, real)

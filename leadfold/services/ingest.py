@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 
 import psycopg
 import structlog
+from aiohttp import web
 
 from domain.event import Event
 from eventlog.contract import AppendFailed, EventLog, LogError, LogUnavailable
@@ -19,6 +21,7 @@ from ingest.app import IngestDeps, build_app
 from ingest.limits import Limits
 from ingest.sources import SourceBook
 from leadfold import config_sync
+from leadfold.announce import OPS
 from leadfold.config_file import Config
 from leadfold.services.base import changes, ended, served, stop_on_signals
 from leadfold.settings import Settings
@@ -29,6 +32,10 @@ log = structlog.get_logger(__name__)
 
 _APPEND_S = 10.0
 _AGAIN_S = 2.0
+#: Connections that the system may hold for us while the loop is busy.
+_BACKLOG = 1024
+#: Open files that are no connections: log, spool, Kafka, Python's own.
+_OTHER_FILES = 200
 #: So often the words of the dictionary that came as events are asked from the read models.
 _WORDS_S = 60.0
 
@@ -109,6 +116,19 @@ async def _serve(config: Config, event_log: EventLog, spool: Spool, stop: asynci
         await ended(*tasks)
 
 
+@contextlib.asynccontextmanager
+async def _ops(app: web.Application, settings: Settings) -> AsyncIterator[str]:
+    """Serve health and metrics beside. Raises OSError that names the setting."""
+    given = settings.ingest
+    port = given.ops_port if given.port else 0
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            address = await stack.enter_async_context(served(app, settings, OPS, given.ops_host, port))
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, "ops_port") from error
+        yield address
+
+
 async def _follow(config: Config, sources: Sources, publisher: DirectoryPublisher) -> None:
     """Take over sources and directory of a changed leadfold.toml; the rest of it needs a restart."""
     async for fresh in changes(config):
@@ -139,6 +159,21 @@ class Sources:
                 self.take(self._settings)
 
 
+def room_for(connections: int) -> int:
+    """So many connections, or what the system lets one process have: its limit of open files is raised first."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _OTHER_FILES
+    if most != resource.RLIM_INFINITY:
+        wanted = min(wanted, most)
+    now, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if now != resource.RLIM_INFINITY and now < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+    room = max(10, wanted - _OTHER_FILES)
+    if room < connections:
+        log.warning("ingest.few_files", max_connections=room, wanted=connections)
+    return room
+
+
 def limits(settings: Settings) -> Limits:
     """Limits of the front door."""
     given = settings.ingest
@@ -148,7 +183,9 @@ def limits(settings: Settings) -> Limits:
         max_depth=given.max_depth,
         max_batch=given.max_batch,
         max_in_flight=given.max_in_flight,
+        max_connections=room_for(given.max_connections),
         read_timeout_s=given.read_timeout_s,
+        idle_timeout_s=given.idle_timeout_s,
         rate_per_s=given.rate_per_s or None,
         rate_burst=given.rate_burst,
     )

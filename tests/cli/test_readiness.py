@@ -15,9 +15,10 @@ from aiohttp import web
 from eventlog.contract import LogUnavailable, Record
 from eventlog.embedded import EmbeddedLog
 from eventlog.spool import Spool
-from ingest.app import IngestDeps, build_app
+from ingest.app import DOOR, IngestDeps, build_app
+from ingest.ops import ops_app
 from ingest.sources import SourceBook
-from leadfold.announce import announce, announced
+from leadfold.announce import OPS, announce, announced
 from leadfold.cli import status as command
 from leadfold.cli.wait import spool_depth
 from leadfold.config_file import Config, load
@@ -41,7 +42,11 @@ async def door(folder: Path, waiting: int) -> AsyncIterator[str]:
         if waiting:
             await spool.put([Record(b"k", b"v", ())] * waiting, deadline_s=5)
         deps = IngestDeps(log=log, spool=spool, book=SourceBook([]), key_secret=b"k" * 40, drain=False)
-        async with served(build_app(deps), settings, "ingest", "127.0.0.1", 0) as address:
+        app = build_app(deps)
+        async with (
+            served(app, settings, "ingest", "127.0.0.1", 0),
+            served(ops_app(app[DOOR]), settings, OPS, "127.0.0.1", 0) as address,
+        ):
             yield address
 
 
@@ -59,7 +64,7 @@ async def test_a_spool_elsewhere_is_asked_for(tmp_path: Path) -> None:
 
 
 async def test_an_ingest_that_nobody_named_cannot_be_waited_for(tmp_path: Path) -> None:
-    settings = config(tmp_path, '[log]\nengine = "kafka"\n[ingest]\nport = 1\n').settings
+    settings = config(tmp_path, '[log]\nengine = "kafka"\n[ingest]\nops_port = 1\n').settings
     assert address_of(settings, "ingest") == Address("http://127.0.0.1:1")
     assert await spool_depth(settings) == 0
 

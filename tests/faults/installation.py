@@ -56,6 +56,7 @@ class Place:
                 "LEADFOLD_CONFIG": str(config),
                 "LEADFOLD_DATA_DIR": str(data),
                 "LEADFOLD_INGEST__PORT": str(port),
+                "LEADFOLD_INGEST__OPS_PORT": "0",
                 "LEADFOLD_REPORTS__PORT": "0",
                 "LEADFOLD_PROJECTOR__PORT": "0",
             }

@@ -13,8 +13,9 @@ from aiohttp.test_utils import TestClient, TestServer
 from eventlog.embedded import EmbeddedLog
 from eventlog.embedded.log import QUEUE_BYTES
 from eventlog.spool import Spool
-from ingest.app import IngestDeps, build_app
+from ingest.app import DOOR, IngestDeps, build_app
 from ingest.limits import DEFAULT_LIMITS, Limits
+from ingest.ops import ops_app
 from ingest.sources import SourceBook
 from tests.ingest.doors import SOURCES, Door, OpenDoor
 from tests.ingest.support import KEY
@@ -43,8 +44,10 @@ async def doors(tmp_path: Path) -> AsyncIterator[OpenDoor]:
                 await stack.enter_async_context(spool)
             deps = IngestDeps(log=log, spool=spool, book=SourceBook(SOURCES), key_secret=KEY, limits=limits)
             deps = replace(deps, **settings)
-            client = await stack.enter_async_context(TestClient(TestServer(build_app(deps))))
-            return Door(client, deps, log, spool, folder, stack)
+            app = build_app(deps)
+            client = await stack.enter_async_context(TestClient(TestServer(app)))
+            ops = await stack.enter_async_context(TestClient(TestServer(ops_app(app[DOOR]))))
+            return Door(client, ops, deps, log, spool, folder, stack)
 
         yield open_door
 

@@ -35,6 +35,7 @@ class Door:
     """A running front door and what lies behind it."""
 
     client: TestClient[web.Request, web.Application]
+    ops: TestClient[web.Request, web.Application]
     deps: IngestDeps
     log: EmbeddedLog
     spool: Any

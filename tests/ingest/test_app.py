@@ -235,7 +235,7 @@ async def test_a_log_that_does_not_answer_is_replaced_by_the_spool_and_the_spool
         began = time.monotonic()
         assert (await door.client.get(call(20))).status == 200  # the log is known to be away
         assert time.monotonic() - began < 0.3
-        ready = await door.client.get("/readyz")
+        ready = await door.ops.get("/readyz")
         assert ready.status == 200
         state = await ready.json()
         checks = state["checks"]
@@ -244,7 +244,7 @@ async def test_a_log_that_does_not_answer_is_replaced_by_the_spool_and_the_spool
     assert len(await door.wait_for(21)) == 21
     for _ in range(200):
         assert (await door.client.get(call(21))).status == 200
-        if (await (await door.client.get("/readyz")).json())["checks"]["log"]["ok"]:
+        if (await (await door.ops.get("/readyz")).json())["checks"]["log"]["ok"]:
             break
         await asyncio.sleep(0.05)
     else:
@@ -321,7 +321,7 @@ async def test_a_full_queue_without_a_spool_is_a_503_at_once(doors: OpenDoor) ->
 
 
 async def test_readiness_health_and_document(door: Door) -> None:
-    assert await (await door.client.get("/readyz")).json() == {
+    assert await (await door.ops.get("/readyz")).json() == {
         "ready": True,
         "checks": {
             "log": {"ok": True, "reason": None, "engine": "embedded"},
@@ -330,8 +330,16 @@ async def test_readiness_health_and_document(door: Door) -> None:
             },
         },
     }  # fmt: skip
-    assert await (await door.client.get("/healthz")).json() == {"alive": True}
+    for one in (door.client, door.ops):
+        assert await (await one.get("/healthz")).json() == {"alive": True}
     assert (await (await door.client.get("/openapi.json")).json())["openapi"] == "3.1.0"
+
+
+async def test_the_world_learns_nothing_about_sources_and_counts(door: Door) -> None:
+    await door.client.get(call(1))
+    assert (await door.client.get("/metrics")).status == 404
+    assert await (await door.client.get("/readyz")).json() == {"ready": True}
+    assert "pbx" not in await (await door.client.get("/openapi.json")).text()
 
 
 async def test_metrics_are_those_of_the_list(door: Door) -> None:
@@ -340,7 +348,7 @@ async def test_metrics_are_those_of_the_list(door: Door) -> None:
     await door.client.get(call(1))
     await door.client.get(PBX)
     await door.client.get("/in/pbx/wrong?secret=1")
-    text = await (await door.client.get("/metrics")).text()
+    text = await (await door.ops.get("/metrics")).text()
     assert 'leadfold_ingest_deliveries_total{outcome="logged",source="pbx"} 1.0' in text
     assert 'leadfold_ingest_deliveries_total{outcome="probe",source="pbx"} 1.0' in text
     assert 'leadfold_ingest_deliveries_total{outcome="refused",source="pbx"} 1.0' in text
