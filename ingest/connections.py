@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from aiohttp import web
 
@@ -46,8 +46,7 @@ class Connection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The head of the first request has to come now."""
         super().connection_made(transport)
-        assert isinstance(transport, asyncio.Transport)
-        self.line = transport
+        self.line = cast("asyncio.Transport", transport)  # uvloop's is none by descent
         self.head_since = self._loop.time()
         if isinstance(self._manager, Listener):
             self._manager.make_room()

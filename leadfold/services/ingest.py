@@ -17,8 +17,9 @@ from domain.event import Event
 from eventlog.contract import AppendFailed, EventLog, LogError, LogUnavailable
 from eventlog.sealing import seal
 from eventlog.spool import Spool
-from ingest.app import IngestDeps, build_app
+from ingest.app import DOOR, IngestDeps, build_app
 from ingest.limits import Limits
+from ingest.ops import ops_app
 from ingest.sources import SourceBook
 from leadfold import config_sync
 from leadfold.announce import OPS
@@ -107,10 +108,12 @@ async def _serve(config: Config, event_log: EventLog, spool: Spool, stop: asynci
         asyncio.create_task(sources.learn(), name="dictionary"),
     ]
     try:
-        async with served(
-            build_app(deps), settings, "ingest", settings.ingest.host, settings.ingest.port
-        ) as address:
-            log.info("ingest.serving", address=address, sources=len(sources.book))
+        app, given = build_app(deps), settings.ingest
+        async with (
+            _ops(ops_app(app[DOOR]), settings) as ops,
+            served(app, settings, "ingest", given.host, given.port, backlog=_BACKLOG) as address,
+        ):
+            log.info("ingest.serving", address=address, ops=ops, sources=len(sources.book))
             await stop.wait()
     finally:
         await ended(*tasks)

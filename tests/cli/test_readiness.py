@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ from leadfold.cli.wait import spool_depth
 from leadfold.config_file import Config, load
 from leadfold.readiness import Address, address_of, ask
 from leadfold.services.base import health_app, served
+from leadfold.services.ingest import room_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -153,3 +155,14 @@ def test_compose_reaches_every_part_as_the_settings_say(tmp_path: Path) -> None:
     assert services["project"]["environment"]["LEADFOLD_PROJECTOR__HOST"] == "0.0.0.0"
     # pages answer the loopback only: nothing may tell them to listen elsewhere
     assert not any("REPORTS__HOST" in str(s.get("environment")) for s in services.values())
+
+
+def test_the_limit_of_open_files_is_raised_and_bounds_connections() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        assert room_for(50) == 50
+        if hard != resource.RLIM_INFINITY:
+            assert room_for(hard * 2) == hard - 200
+            assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
