@@ -253,6 +253,7 @@ def _end(process: psutil.Process, *steps: tuple[signal.Signals, float]) -> None:
     for sign, patience_s in steps:
         try:
             process.send_signal(sign)
+            process.resume()  # a frozen one would hear nothing but the last of them
             process.wait(patience_s)
         except psutil.NoSuchProcess:
             return

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,13 +47,23 @@ class GaveUp(Exception):
         self.code = code
 
 
-class Supervisor:
-    """Keeps children alive until `stop`. Made and used on one event loop, in the main thread."""
+Ready = Callable[[str, int], Awaitable[None]]
+"""Returns when the part of this name answers that it is ready, in the process of this id."""
 
-    def __init__(self, children: Sequence[Child], environment: dict[str, str], logs: Path | None) -> None:
+
+class Supervisor:
+    """Keeps children alive until `stop`. Made and used on one event loop, in the main thread.
+
+    ``ready``: to say when a part that died is back.
+    """
+
+    def __init__(
+        self, children: Sequence[Child], environment: dict[str, str], logs: Path | None, ready: Ready
+    ) -> None:
         self._children = list(children)
         self._environment = environment
         self._logs = logs
+        self._ready = ready
         self._stopping = asyncio.Event()
         self._settled = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -82,13 +92,21 @@ class Supervisor:
 
     async def _keep(self, child: Child) -> None:
         pause_s = _FIRST_PAUSE_S
+        away_since: float | None = None  # time.monotonic(); None: it was ready since its last death
         while not self._stopping.is_set():
             started = time.monotonic()
             child.process = await self._spawn(child)
             log.info("supervisor.started", child=child.name, child_pid=child.process.pid)
-            code = await child.process.wait()
+            telling = None if away_since is None else asyncio.create_task(self._tell_back(child, away_since))
+            try:
+                code = await child.process.wait()
+            finally:
+                if telling is not None:
+                    telling.cancel()
             if self._stopping.is_set():
                 return
+            if away_since is None or (telling is not None and telling.done()):
+                away_since = time.monotonic()
             log.error("supervisor.died", child=child.name, code=code, restarts=child.restarts)
             if code in HOPELESS and not self._settled:
                 raise GaveUp(child.name, code)
@@ -97,6 +115,12 @@ class Supervisor:
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, _LAST_PAUSE_S)
             child.restarts += 1
+
+    async def _tell_back(self, child: Child, away_since: float) -> None:
+        """Who read of the death reads of its end too."""
+        assert child.process is not None
+        await self._ready(child.name, child.process.pid)
+        log.warning("supervisor.back", child=child.name, after_s=round(time.monotonic() - away_since, 1))
 
     async def _spawn(self, child: Child) -> asyncio.subprocess.Process:
         environment = {**self._environment, PARENT_PIPE: "1"}

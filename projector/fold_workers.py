@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 
 from projector.batch import Applier
 from projector.database import Connection, connect
@@ -99,10 +101,19 @@ class _Process:
 
 
 def _begin(settings: ProjectorSettings) -> None:
+    threading.Thread(target=_follow_parent, name="follow-parent", daemon=True).start()
     global _process  # noqa: PLW0603 - one per process, made by the pool's initializer
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)  # histories are many objects without cycles
     _process = _Process(settings)
+
+
+def _follow_parent() -> None:
+    """End with the process that started us: a rebuild that was killed goes on filling nothing, and holds nothing."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _work(build_id: int) -> int:

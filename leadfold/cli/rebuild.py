@@ -82,6 +82,9 @@ def rebuild(
 
     Example: `leadfold rebuild --compare && leadfold rebuild --switch build_0002`
     """
+    import psycopg
+
+    from projector.database import is_gone
     from projector.errors import ProjectorError
 
     wanted = _Wanted(compare, no_switch, None if switch is None else _number(switch), back, drop_old, workers)
@@ -92,6 +95,10 @@ def rebuild(
         found = run_async(_work(settings, wanted))
     except ProjectorError as error:
         fail(str(error), Exit.FAILED)
+    except psycopg.Error as error:
+        if not is_gone(error):
+            raise
+        fail("Postgres went away; the live tables are whole: run the command again", Exit.FAILED)
     if as_json:
         print_json(found)
         return

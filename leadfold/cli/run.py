@@ -77,6 +77,7 @@ async def _run(current: Config, quiet: bool) -> int:
         ],
         environment,
         logs_folder,
+        lambda name, pid: _ready(current, name, pid),
     )
     tasks = [
         asyncio.create_task(supervisor.run(), name="children"),
@@ -115,15 +116,19 @@ def _code(tasks: Sequence[asyncio.Task[object]]) -> int:
 async def _keep_postgres(server: EmbeddedPostgres, stop: asyncio.Event) -> None:
     """Start it again when it dies; the parts wait for it and go on."""
     pause_s = 0.5
+    away_since: float | None = None  # time.monotonic()
     while not stop.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), 0.5)
         if stop.is_set() or not server.exited:
             continue
-        log.error("postgres.died")
+        if away_since is None:
+            log.error("postgres.died")
+            away_since = time.monotonic()
         try:
             await asyncio.to_thread(server.start)
-            pause_s = 0.5
+            log.warning("postgres.back", after_s=round(time.monotonic() - away_since, 1))
+            pause_s, away_since = 0.5, None
         except Exception as error:  # noqa: BLE001 - whatever it was, the next try may do
             log.error("postgres.not_started", error=str(error))
             await asyncio.sleep(pause_s)
@@ -160,6 +165,20 @@ async def _tell(current: Config, supervisor: Supervisor, started: float, quiet: 
     out.print(f"  data      {current.settings.data_dir}", markup=False)
     if not current.settings.sources:
         out.print("  no sources yet: leadfold sources add main --provider sipuni", markup=False)
+
+
+async def _ready(current: Config, name: str, pid: int) -> None:
+    """Return when a part answers that it is ready, in the process of this id."""
+    import aiohttp
+
+    from leadfold.announce import announced
+
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
+        while True:
+            part = announced(current.settings, name)
+            if part is not None and part.pid == pid and await _answers(session, part):
+                return
+            await asyncio.sleep(0.1)
 
 
 async def _answers(session: object, part: Part) -> bool:

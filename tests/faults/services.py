@@ -87,6 +87,7 @@ class EmbeddedService(Service):
         self.harms = {
             "kill ingest": self._killing("ingest"),
             "kill projector": self._killing("project"),
+            "kill pages": self._killing("report"),
             "kill postgres": self._kill_postgres,
             "kill supervisor": self._kill_supervisor,
             "kill all": self._kill_all,
@@ -133,15 +134,36 @@ class EmbeddedService(Service):
         await asyncio.sleep(lasting_s)
         _signal(pid, signal.SIGCONT)
 
-    async def _kill_postgres(self, _lasting_s: float) -> None:
+    def postmaster(self) -> int | None:
+        """Process id of the embedded Postgres."""
         with suppress(OSError, ValueError):
-            file = self.places[0].data / "pg" / "postmaster.pid"
-            await asyncio.to_thread(kill_tree, int(file.read_text().split("\n", 1)[0]))
+            return int((self.places[0].data / "pg" / "postmaster.pid").read_text().split("\n", 1)[0])
+        return None
+
+    async def _kill_postgres(self, _lasting_s: float) -> None:
+        pid = self.postmaster()
+        if pid is not None:
+            await asyncio.to_thread(kill_tree, pid)
+
+    @property
+    def output(self) -> Path:
+        """What ``leadfold run`` printed, over all its lives."""
+        return self._run.output
+
+    def family(self) -> list[psutil.Process]:
+        """``leadfold run`` and everything below it."""
+        assert self._run.pid is not None
+        root = psutil.Process(self._run.pid)
+        return [root, *root.children(recursive=True)]
+
+    def kill_supervisor(self) -> None:
+        """SIGKILL to ``leadfold run`` alone."""
+        self._run.tell_the_end()
+        self._run.signal(signal.SIGKILL)
 
     async def _kill_supervisor(self, lasting_s: float) -> None:
         async with self._whole:
-            self._run.tell_the_end()
-            self._run.signal(signal.SIGKILL)
+            self.kill_supervisor()
             await asyncio.sleep(lasting_s)
             self._run.start()
 
@@ -196,7 +218,7 @@ class KafkaService(Service):
         }
         self._locks = {name: asyncio.Lock() for name in (*self._parts, "broker", "postgres")}
         self.harms = {
-            **{f"kill {name}": self._killing(name) for name in self._parts if not name.startswith("report")},
+            **{f"kill {name}": self._killing(name) for name in self._parts},
             "kill broker": self._kill_broker,
             "kill postgres": self._kill_postgres,
             "kill all": self._kill_all,
