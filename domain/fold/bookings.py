@@ -72,6 +72,7 @@ class Visit:
     inquiry: Inquiry | None = None
     booking: Booking | None = None
     told_as: dict[str, str] = field(default_factory=dict)  # source → its own id of the visit
+    by_order: bool = False  # nobody told the arrival itself
     events: list[UUID] = field(default_factory=list)
 
 
@@ -159,7 +160,7 @@ def _orders(visits: list[Visit], facts: list[Event], directory: Directory) -> No
                 (v for v in visits if v.order is None and _same_day(v, event.time, directory)), None
             )
             if visit is None:
-                visit = Visit(row_id("visit", "order", fact.order_id), event.time)
+                visit = Visit(row_id("visit", "order", fact.order_id), event.time, by_order=True)
                 visits.append(visit)
             visit.order = fact.order_id
             visit.booking_key = visit.booking_key or fact.booking_id
@@ -264,16 +265,20 @@ def link(bookings: list[Booking], visits: list[Visit], opened: Opened, directory
                 if what.cancelled_at is not None and what.cancel_reason is not None:
                     refuse(what.inquiry, what.cancel_reason, what.cancelled_at)
         else:
-            _link_visit(what, bookings, opened, directory)
+            _link_visit(what, bookings, visits, opened, directory)
 
 
-def _link_visit(visit: Visit, bookings: list[Booking], opened: Opened, directory: Directory) -> None:
+def _link_visit(
+    visit: Visit, bookings: list[Booking], visits: list[Visit], opened: Opened, directory: Directory
+) -> None:
     at = visit.arrived_at
     named = next((b for b in bookings if b.key == visit.booking_key), None)
     if visit.booking_key is None:
         about = opened.named(visit.refs, at)
         if about is None or not about.is_target:
             named = _due(bookings, visit, directory)
+            if named is None and visit.by_order:
+                visit.inquiry = _came_for(visits, visit, directory)
     if named is not None:
         visit.booking, visit.inquiry = named, named.inquiry
     if visit.inquiry is None:
@@ -287,6 +292,12 @@ def _link_visit(visit: Visit, bookings: list[Booking], opened: Opened, directory
     if visit.inquiry is not None:
         visit.inquiry.arrivals.append(at)
         visit.inquiry.events += visit.events
+
+
+def _came_for(visits: list[Visit], visit: Visit, directory: Directory) -> Inquiry | None:
+    """A further work order of the day is no second coming: it is for what the client came for."""
+    earlier = (v for v in visits if v is not visit and v.inquiry and v.arrived_at <= visit.arrived_at)
+    return next((v.inquiry for v in earlier if _same_day(v, visit.arrived_at, directory)), None)
 
 
 def _due(bookings: list[Booking], visit: Visit, directory: Directory) -> Booking | None:

@@ -127,12 +127,18 @@ def _incoming(opened: Opened, contact: Contact, directory: Directory) -> None:
             _open(opened, contact, "missed")
         return
     if call.talked:
-        for missed in opened.inquiries:
-            if missed.kind == "missed" and missed.reached_at is None:
-                missed.fate = missed.fate or "self"
-                missed.reached_at = contact.answered_at
-                missed.processed_at = missed.processed_at or contact.at
+        for waited in opened.inquiries:
+            if waited.kind in ("missed", "site") and waited.reached_at is None:
+                waited.reached_at = contact.answered_at
+                waited.processed_at = waited.processed_at or contact.at
+                if waited.kind == "missed":
+                    waited.fate = waited.fate or "self"
     _open(opened, contact, "phone")
+
+
+def _last_ring(missed: Inquiry) -> datetime:
+    """When the client last tried: further missed calls are the same inquiry (L10)."""
+    return max(c.at for c in missed.contacts if c.call is not None and c.call.direction == "in")
 
 
 def _open_outgoing(opened: Opened, contact: Contact) -> None:
@@ -150,7 +156,7 @@ def _outgoing(opened: Opened, contact: Contact, calls: _OurCalls, early: list[Ev
         for i in opened.inquiries
         if i.reached_at is None
         and (
-            (i.kind == "missed" and contact.at - i.opened_at <= rules.span("missed_return_hours"))
+            (i.kind == "missed" and contact.at - _last_ring(i) <= rules.span("missed_return_hours"))
             or (i.kind == "site" and contact.at - i.opened_at <= rules.span("request_return_hours"))
         )
     ]

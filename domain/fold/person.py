@@ -18,7 +18,7 @@ from domain.fold.bookings import Booking, Visit
 from domain.fold.calls import Call, assemble, pair, track
 from domain.fold.contacts import Contact, call_contacts, chat_contacts, form_contacts, walkin_contacts
 from domain.fold.inquiries import Inquiry, Opened
-from domain.fold.leads import Lead
+from domain.fold.lead import Lead
 from domain.fold.opening import open_inquiries
 from domain.fold.sales import Sale
 from domain.resolve import Person

@@ -471,3 +471,35 @@ def test_a_returned_line_without_its_cost_takes_that_of_the_receipt() -> None:
     story.say(SaleRefunded(receipt_id="r", lines=back), at(days=2))
     (inquiry,) = story.fold().inquiries
     assert (inquiry.sales, inquiry.margin, inquiry.margin_incomplete) == (Decimal(1500), Decimal(600), False)
+
+
+def test_two_work_orders_of_one_day_are_one_coming() -> None:
+    """R0.21: the second must not mark another inquiry as arrived."""
+    story = Story()
+    older, newer = needs(story, "1", at()), needs(story, "2", at(days=1))
+    story.say(WorkOrderOpened(order_id="works", phone=PHONE), at(days=2))
+    story.say(WorkOrderOpened(order_id="parts", phone=PHONE), at(days=2, hours=1))
+    told = story.fold()
+    assert [told.inquiry(i).arrived_at for i in (older, newer)] == [None, at(days=2)]
+    story.say(WorkOrderOpened(order_id="next", phone=PHONE), at(days=3))
+    assert story.fold().inquiry(older).arrived_at == at(days=3)
+
+
+def test_the_clients_own_call_answers_his_form() -> None:
+    """Our call of an hour later answers nothing any more."""
+    story = Story()
+    form = story.form("f", at())
+    story.call("1", at(hours=1))
+    story.call("2", at(hours=2), direction="out")
+    told = story.fold()
+    assert told.inquiry(form).reached_at == at(hours=1, seconds=10)
+    assert [c.returns_inquiry for c in told.calls] == [False, False]
+
+
+def test_a_return_is_counted_from_the_last_ring() -> None:
+    """L8, L10: he rang again a day later."""
+    story = Story()
+    story.call("1", at(), talk=None)
+    story.call("2", at(hours=24), talk=None)
+    story.call("3", at(hours=96), direction="out")
+    assert [(i.calls, i.missed_fate) for i in story.fold().inquiries] == [(3, "returned")]

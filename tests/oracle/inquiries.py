@@ -163,9 +163,9 @@ class Unfolding:
         width = self.directory.rules_at(call.started_at).span("missed_window_hours")
         if not call.missed:
             for inquiry in self.found:
-                if call.talked and inquiry.kind == "missed" and not inquiry.reached:
+                if call.talked and inquiry.kind in ("missed", "site") and not inquiry.reached:
                     inquiry.reached = inquiry.processed = True
-                    inquiry.missed_fate = "self"
+                    inquiry.missed_fate = "self" if inquiry.kind == "missed" else None
             self.open(call, "phone")
             return
         for inquiry in self.found:
@@ -182,7 +182,10 @@ class Unfolding:
         waiting = [
             i
             for i in self.found
-            if not i.reached and i.kind in widths and call.started_at - i.opened_at <= widths[i.kind]
+            if not i.reached
+            and i.kind in widths
+            and call.started_at - max([i.opened_at, *(c.started_at for c in i.calls if c.missed)])
+            <= widths[i.kind]
         ]
         asked = [i for i in self.found if call.callback_id and f"callback:{call.callback_id}" in i.names]
         if asked or waiting:

@@ -205,7 +205,11 @@ class Linker:
             booking = self.bookings.get(thing.booking_id or "")
             if thing.booking_id is None:
                 booking = self.expected(thing)
-            thing.inquiry = (booking.inquiry if booking else None) or self.attribute(thing.facts, at)
+            thing.inquiry = (
+                (booking.inquiry if booking else None)
+                or self.same_coming(thing, booking)
+                or self.attribute(thing.facts, at)
+            )
             if thing.inquiry and thing.inquiry.arrived_at is None:
                 thing.inquiry.arrived_at = at
             if booking is None and thing.inquiry:
@@ -218,6 +222,16 @@ class Linker:
                 booking = min(waiting, key=lambda w: w[:2])[2] if waiting else None
             if booking:
                 booking.visit = booking.visit or thing
+
+    def same_coming(self, visit: Visit, booking: Booking | None) -> Inquiry | None:
+        """A second work order on a day, that tells of nothing else: the client has not come twice."""
+        mine = next((i for f in visit.facts if (i := named(f, self.inquiries, visit.at))), None)
+        told = any(not isinstance(f.data, WorkOrderOpened) for f in visit.facts[:1])
+        if booking or visit.booking_id or told or (mine and mine.is_target):
+            return None
+        day = self.directory.local_day(visit.at)
+        before = [v for v in self.visits if v is not visit and v.inquiry and v.at <= visit.at]
+        return next((v.inquiry for v in before if self.directory.local_day(v.at) == day), None)
 
     def expected(self, visit: Visit) -> Booking | None:
         """Whose slot was on that day by what was told until then, unless the arrival names a target inquiry (R0.17)."""
