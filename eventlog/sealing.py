@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 import orjson
 from pydantic import ValidationError
@@ -111,8 +112,9 @@ def unseal(record: Record, *, with_evidence: bool = True, pointed: bool = False)
         _, _, type_, version = headers["ce_dataschema"].decode().rsplit(":", 3)
         value = orjson.loads(record.value)
         evidence = value.get("evidence") if with_evidence else None
+        event_id = read_id(ident or "")
         return Event(
-            id=read_id(ident or ""),
+            id=event_id,
             type=type_,
             version=int(version[1:]),
             source=headers["ce_source"].decode(),
@@ -123,7 +125,7 @@ def unseal(record: Record, *, with_evidence: bool = True, pointed: bool = False)
             partitionkey=headers.get("ce_partitionkey", record.key).decode(),
             data=read_fact(type_, int(version[1:]), value["fact"]),
             refs=tuple(str(r) for r in value["refs"]),
-            evidence=_evidence_in(evidence, ident if pointed else None) if evidence else None,
+            evidence=_evidence_in(evidence, event_id if pointed else None) if evidence else None,
             time_basis="received" if headers.get("ce_timebasis") == b"received" else "source",
         )
     except ValidationError as error:
@@ -176,10 +178,10 @@ def _evidence_out(evidence: Evidence) -> dict[str, Any]:
     return out
 
 
-def _evidence_in(value: dict[str, Any], carrier: str | None) -> Evidence | EvidencePointer:
-    pointed = value.get("event_id", carrier)
+def _evidence_in(value: dict[str, Any], carrier: UUID | None) -> Evidence | EvidencePointer:
+    pointed = read_id(value["event_id"]) if "event_id" in value else carrier
     if pointed is not None:
-        return EvidencePointer(read_id(value["delivery_id"]), read_id(pointed))
+        return EvidencePointer(read_id(value["delivery_id"]), pointed)
     raw = base64.b64decode(value["body_base64"]) if "body_base64" in value else value["body"].encode()
     return Evidence(
         delivery_id=read_id(value["delivery_id"]),

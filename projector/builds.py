@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -16,27 +15,17 @@ from typing import Any
 import psycopg
 import structlog
 
-from eventlog.contract import EventLog, RecordCorrupt
-from eventlog.sealing import Undecodable
+from eventlog.contract import EventLog
 from projector import builds_store, positions
-from projector.batch import Applier, Batch, Item, decode
 from projector.builds_store import Build
 from projector.compare import TableDifference, compare
 from projector.database import Connection, connect
-from projector.errors import BuildError, ProjectorStopped
-from projector.facts import Arrival, Place
-from projector.fold_workers import fold_all
-from projector.positions import Held
-from projector.readmodel.tables import create_indexes
+from projector.errors import BuildError
+from projector.filling import Filling
 from projector.settings import Progress, ProjectorSettings, no_progress
+from projector.workers import Reopen
 
 log = structlog.get_logger(__name__)
-
-#: Caught up: fewer records than this are left, the projector does the rest after the switch.
-_SMALL_LAG = 200
-
-#: Rounds of catching up before a log that grows faster than it is read is left to the projector.
-_ROUNDS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +44,7 @@ async def rebuild(
     *,
     progress: Progress = no_progress,
     workers: int = 1,
+    reopen: Reopen | None = None,
     compared: bool = False,
     switched: bool = True,
     purpose: str = "rebuild",
@@ -63,7 +53,8 @@ async def rebuild(
 ) -> Rebuilt:
     """Fill a new build; on request compare it with the live one (this build is "here"); put it live.
 
-    ``workers`` > 1 folds in so many processes. ``rules`` and ``known_before`` make a build for comparison, which is
+    ``workers`` > 1 folds in so many processes; with ``reopen`` (picklable, gives the same log once more) they also
+    read the log and store its facts. ``rules`` and ``known_before`` make a build for comparison, which is
     never put live. Cancelling it, or any error, leaves the live build as it is and removes what was begun.
 
     Raises:
@@ -75,6 +66,7 @@ async def rebuild(
         settings,
         progress=progress,
         workers=workers,
+        reopen=reopen,
         purpose=purpose,
         rules=rules,
         known_before=known_before,
@@ -118,7 +110,7 @@ async def catch_up(
     async with conn:
         build = await builds_store.get(conn, build_id)
         builds_store.check_switchable(build)
-        await _Filling(event_log, settings, conn, build, progress, workers=1).go_on()
+        await Filling(event_log, settings, conn, build, progress).go_on()
 
 
 async def rollback(conn: Connection, settings: ProjectorSettings) -> int:
@@ -156,6 +148,7 @@ async def fill(
     *,
     progress: Progress = no_progress,
     workers: int = 1,
+    reopen: Reopen | None = None,
     purpose: str = "rebuild",
     rules: dict[str, Any] | None = None,
     known_before: datetime | None = None,
@@ -168,7 +161,7 @@ async def fill(
         build = await builds_store.create(
             conn, settings, purpose=purpose, rules=rules, known_before=known_before
         )
-        filling = _Filling(event_log, settings, conn, build, progress, workers)
+        filling = Filling(event_log, settings, conn, build, progress, workers, reopen)
         try:
             await filling.run()
         except BaseException as error:
@@ -199,163 +192,3 @@ async def _discard(settings: ProjectorSettings, build_id: int, note: str) -> Non
         async with conn:
             await builds_store.mark(conn, build_id, "failed", note[:500])
             await builds_store.drop(conn, build_id)
-
-
-class _Filling:
-    """One run of `fill`."""
-
-    def __init__(
-        self,
-        event_log: EventLog,
-        settings: ProjectorSettings,
-        conn: Connection,
-        build: Build,
-        progress: Progress,
-        workers: int,
-    ) -> None:
-        self._log = event_log
-        self._settings = settings
-        self._conn = conn
-        self._build = build
-        self._progress = progress
-        self._workers = workers
-        self._applier = Applier(settings, strict=True)
-        self._held: dict[int, Held] = {}
-
-    async def run(self) -> None:
-        """Store, fold, index, catch up."""
-        conn, build_id = self._conn, self._build.build_id
-        bounds = await self._log.bounds()
-        self._held = await positions.take(conn, build_id, sorted(bounds), self._settings.owner, polite_s=None)
-        await self._begin_at({p: first for p, (first, _) in bounds.items() if first})
-        await self._applier.adopt(conn, build_id)
-        await self._applier.excuse(conn)
-        await self._store({p: following for p, (_, following) in bounds.items()}, "store")
-        await self._analyze("fact", "ref", "grp")
-        await fold_all(conn, self._settings, build_id, workers=self._workers, progress=self._progress)
-        self._progress("index", 0, None)
-        await conn.execute(create_indexes(self._build.schema))
-        await self._analyze()
-        await self._catch_up()
-        await positions.release(conn, build_id, self._held)
-        await builds_store.mark(conn, build_id, "ready")
-
-    async def go_on(self) -> None:
-        """Catch up a build that was finished before, folded with today's settings and code."""
-        conn, build_id = self._conn, self._build.build_id
-        partitions = sorted(await self._log.bounds())
-        self._held = await positions.take(conn, build_id, partitions, self._settings.owner, polite_s=None)
-        try:
-            await self._applier.adopt(conn, build_id)
-            await self._applier.excuse(conn)
-            await self._fold_dirty()
-            await self._catch_up()
-        finally:
-            await positions.release(conn, build_id, self._held)
-
-    async def _fold_dirty(self) -> None:
-        while (await self._applier.refold_dirty(self._conn, self._build.build_id)).groups:
-            pass
-
-    async def _catch_up(self) -> None:
-        for _ in range(_ROUNDS):
-            bounds = await self._log.bounds()
-            left = sum(
-                following - self._held[p].next_offset
-                for p, (_, following) in bounds.items()
-                if p in self._held
-            )
-            if left == 0:
-                break
-            await self._store({p: following for p, (_, following) in bounds.items()}, "catch up")
-            await self._fold_dirty()
-            if left <= _SMALL_LAG:
-                break
-
-    async def _begin_at(self, firsts: Mapping[int, int]) -> None:
-        for partition, first in firsts.items():
-            await self._conn.execute(
-                'update leadfold.position set next_offset = %s where build_id = %s and "partition" = %s',
-                (first, self._build.build_id, partition),
-            )
-            self._held[partition] = Held(first, self._held[partition].epoch)
-
-    async def _store(self, until: Mapping[int, int], phase: str) -> None:
-        """All records below ``until``, facts only; reading and decoding go on while Postgres works."""
-        total = sum(end - self._held[p].next_offset for p, end in until.items() if p in self._held)
-        done = 0
-        self._progress(phase, 0, total)
-        waiting: asyncio.Queue[Batch | None] = asyncio.Queue(maxsize=1)
-        reader = asyncio.create_task(self._read_all(until, waiting))
-        try:
-            while (batch := await _next(waiting, reader)) is not None:
-                await self._applier.apply(self._conn, self._build.build_id, batch, fold=False)
-                for step in batch.steps:
-                    done += step.next_offset - step.floor
-                self._progress(phase, done, total)
-        finally:
-            reader.cancel()
-            await asyncio.gather(reader, return_exceptions=True)
-
-    async def _read_all(self, until: Mapping[int, int], waiting: asyncio.Queue[Batch | None]) -> None:
-        for partition, end in sorted(until.items()):
-            if partition in self._held:
-                async for batch in self._read(partition, end):
-                    await waiting.put(batch)
-        await waiting.put(None)
-
-    async def _read(self, partition: int, end: int) -> AsyncIterator[Batch]:
-        size = self._settings.limits.bulk_records
-        while (at := self._held[partition].next_offset) < end:
-            try:
-                records = await self._log.read(partition, at, max_records=min(size, end - at), max_wait_s=5.0)
-            except RecordCorrupt as error:
-                fault = Item(Place(partition, error.offset), Undecodable(error.reason, None))
-                step = positions.Advance(partition, at, error.offset + 1, self._held[partition].epoch)
-                batch = Batch((fault,), (step,))
-            else:
-                if not records:
-                    raise BuildError(
-                        f"partition {partition}: the log gives nothing at {at}, though it goes on to {end}"
-                    )
-                batch = decode({partition: records}, self._held)
-            self._held[partition] = Held(batch.steps[0].next_offset, self._held[partition].epoch)
-            self._check(batch)
-            yield self._known(batch)
-
-    def _check(self, batch: Batch) -> None:
-        for item in batch.items:
-            if isinstance(item.content, Undecodable) and not self._applier.excused(item.place):
-                raise ProjectorStopped(
-                    f"the record at partition {item.place.partition}, offset {item.place.offset} cannot be read:"
-                    f" {item.content.reason}; the rebuild was given up, the live build is as it was"
-                )
-
-    def _known(self, batch: Batch) -> Batch:
-        cut = self._build.known_before
-        if cut is None:
-            return batch
-        kept = tuple(
-            item
-            for item in batch.items
-            if not isinstance(item.content, Arrival) or item.content.event.received < cut
-        )
-        return Batch(kept, batch.steps)
-
-    async def _analyze(self, *tables: str) -> None:
-        from domain.rows import TABLES
-
-        for table in tables or TABLES:
-            await self._conn.execute(f'analyze {self._build.schema}."{table}"')
-
-
-async def _next(waiting: asyncio.Queue[Batch | None], reader: asyncio.Task[None]) -> Batch | None:
-    """The next batch; raises what the reader raised."""
-    getting = asyncio.ensure_future(waiting.get())
-    try:
-        await asyncio.wait({getting, reader}, return_when=asyncio.FIRST_COMPLETED)
-        if reader.done() and reader.exception() is not None:
-            reader.result()
-        return await getting
-    finally:
-        getting.cancel()

@@ -17,7 +17,7 @@ from domain.fold.history import supersedes
 from projector.database import Connection
 from projector.errors import BatchConflict
 from projector.groups import Member
-from projector.lines import copy, dump, line, texts, without_nul
+from projector.lines import copy, dump, line, texts, uuids, without_nul
 from projector.readmodel.history import FACT_COLUMNS, event_of, node_key
 from projector.readmodel.tables import check_schema
 
@@ -123,8 +123,8 @@ async def sift(conn: Connection, schema: str, arrivals: Iterable[Arrival]) -> Si
 async def _known(conn: Connection, schema: str, ids: list[UUID]) -> dict[UUID, Known]:
     async with conn.cursor(binary=True) as cursor:
         await cursor.execute(
-            f'select "partition", "offset", {FACT_COLUMNS} from {check_schema(schema)}.fact where id = any(%s)',
-            (ids,),
+            f'select "partition", "offset", {FACT_COLUMNS} from {check_schema(schema)}.fact where id = any(%s::text::uuid[])',
+            (uuids(ids),),
         )
         return {row[3]: _stored(Place(row[0], row[1]), row[2:]) for row in await cursor.fetchall()}
 

@@ -21,6 +21,7 @@ from uuid import UUID
 from domain.rows import TABLES
 from projector.database import Connection
 from projector.errors import BatchConflict
+from projector.lines import numbers
 from projector.readmodel.tables import check_schema
 
 
@@ -120,7 +121,9 @@ async def place(conn: Connection, schema: str, members: Sequence[Member]) -> Pla
 
 async def _lookup(conn: Connection, schema: str, nodes: list[int]) -> dict[int, int]:
     async with conn.cursor(binary=True) as cursor:
-        await cursor.execute(f"select node, group_id from {schema}.ref where node = any(%s)", (nodes,))
+        await cursor.execute(
+            f"select node, group_id from {schema}.ref where node = any(%s::text::bigint[])", (numbers(nodes),)
+        )
         return dict(await cursor.fetchall())
 
 
@@ -130,9 +133,9 @@ async def lock(conn: Connection, schema: str, groups: set[int]) -> dict[int, Gro
         return {}
     async with conn.cursor(binary=True) as cursor:
         await cursor.execute(
-            f"select group_id, facts, folded from {schema}.grp where group_id = any(%s)"
+            f"select group_id, facts, folded from {schema}.grp where group_id = any(%s::text::bigint[])"
             " order by group_id for no key update",
-            (sorted(groups),),
+            (numbers(sorted(groups)),),
         )
         return {row[0]: GroupState(row[1], row[2]) for row in await cursor.fetchall()}
 
@@ -173,9 +176,9 @@ async def _insert_nodes(conn: Connection, schema: str, missing: list[tuple[int, 
         return
     cursor = await conn.execute(
         f"insert into {schema}.ref (node, group_id)"
-        " select * from unnest(%s::bigint[], %s::bigint[]) as n(node, group_id) order by node"
+        " select * from unnest(%s::text::bigint[], %s::text::bigint[]) as n(node, group_id) order by node"
         " on conflict (node) do nothing",
-        ([node for node, _ in missing], [group for _, group in missing]),
+        (numbers([node for node, _ in missing]), numbers([group for _, group in missing])),
     )
     if cursor.rowcount != len(missing):
         raise BatchConflict("a node was inserted in between")

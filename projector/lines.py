@@ -56,6 +56,11 @@ def uuids(values: Sequence[UUID]) -> str:
     return "{" + ",".join(map(str, values)) + "}"
 
 
+def numbers(values: Sequence[int]) -> str:
+    """An array of numbers as Postgres reads it."""
+    return "{" + ",".join(map(str, values)) + "}"
+
+
 def texts(values: Sequence[str]) -> str:
     """An array of text as Postgres reads it."""
     body = orjson.dumps(values)

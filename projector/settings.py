@@ -48,7 +48,7 @@ class Limits:
 
     batch_records: int = 2000
     batch_bytes: int = 16 * 1024 * 1024
-    bulk_records: int = 10_000
+    bulk_records: int = 5_000
     bulk_behind: int = 20_000
     refold_groups: int = 500
     refold_facts: int = 20_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -71,7 +72,7 @@ def rebuild(
         ),
     ] = False,
     workers: Annotated[
-        int | None, typer.Option(help="Processes that fold; default [projector] rebuild_workers.")
+        int | None, typer.Option(help="Processes that read and fold; default [projector] rebuild_workers.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -192,7 +193,7 @@ async def _work(settings: Settings, wanted: _Wanted) -> dict[str, Any]:
 
 
 async def _fill(settings: Settings, projection: ProjectorSettings, wanted: _Wanted) -> dict[str, Any]:
-    from leadfold.wiring import event_log
+    from leadfold.wiring import event_log, make_log
     from projector import builds
 
     async with event_log(settings) as log:
@@ -202,6 +203,7 @@ async def _fill(settings: Settings, projection: ProjectorSettings, wanted: _Want
                 projection,
                 progress=_told(bar),
                 workers=wanted.workers or settings.projector.rebuild_workers,
+                reopen=partial(make_log, settings, writable=False, client_id="leadfold-rebuild"),
                 compared=wanted.compare,
                 switched=not (wanted.no_switch or wanted.compare),
             )

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -149,7 +150,7 @@ async def _rebuild(file: Path, url: str) -> float:
     collect_seldom()
     async with EmbeddedLog(file, create=False) as log:
         began = time.perf_counter()
-        await rebuild(log, settings, workers=2)
+        await rebuild(log, settings, workers=2, reopen=partial(EmbeddedLog, file, create=False))
         return time.perf_counter() - began
 
 

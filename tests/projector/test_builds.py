@@ -52,16 +52,6 @@ async def test_a_rebuild_gives_the_tables_that_it_replaces(tmp_path: Path, datab
     assert ("store", phases[0][2], phases[0][2]) in phases
 
 
-@pytest.mark.slow
-async def test_several_processes_fold_the_same(tmp_path: Path, database_url: str) -> None:
-    given = settings(database_url, refold_groups=5)
-    async with opened(tmp_path) as log:
-        await put(log, support.history(60))
-        await project(log, given)
-        result = await rebuild(log, given, workers=2, compared=True)
-    assert all(one.same for one in result.differences)
-
-
 async def test_the_projector_follows_the_switch_and_readers_see_no_gap(
     tmp_path: Path, database_url: str
 ) -> None:
