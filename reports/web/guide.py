@@ -1,4 +1,4 @@
-"""What the page «Подключение» and the first steps show: the installation's own commands, addresses and categories."""
+"""What the page «Помощь» and the first steps show: the installation's own commands, addresses and categories."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def guide_of(setup: Setup, directory: Directory | None, now: datetime, lang: str
         load=f"{program} import events categories.csv",
         employee=_EMPLOYEE,
         sources=sources,
-        providers=", ".join(name for name in setup.providers if name != "sipuni"),
+        providers=", ".join(name for name in setup.providers if name not in ("sipuni", "native")),
         categories=_categories(directory, now, lang) if directory else (),
     )
 

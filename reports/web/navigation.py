@@ -56,9 +56,9 @@ RAIL: Final[tuple[Section, ...]] = (
             Item(
                 "guide",
                 "/guide",
-                Label("Подключение", "Connecting"),
-                Label("Подключение", "Connecting"),
-                "plug",
+                Label("Помощь", "Help"),
+                Label("Помощь", "Help"),
+                "help",
             ),
         ),
     ),

@@ -8,9 +8,10 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from domain.event import Event, Evidence
+from domain.facts.registry import NAMES
 from domain.identity import event_id
 
-_MARK: Final = "\x00item\x00"
+_BY_NAME: Final = {name.casefold(): type_ for name, type_ in NAMES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,29 +74,46 @@ def _marked(text: str, evidence: Evidence, event: Event) -> tuple[str, str, str,
     """The text pretty-printed, cut at the event's own item of a batch."""
     try:
         value = json.loads(text)
+        whole = _pretty(value)
     except (ValueError, RecursionError):
         return text, "", "", (0, 0)
     given = value.get("events") if isinstance(value, dict) else value
     batch: list[Any] = given if isinstance(given, list) else []
     at = _place(batch, evidence, event) if len(batch) > 1 else None
     if at is None:
-        return _pretty(value), "", "", (0, 0)
-    item, batch[at] = batch[at], _MARK
-    before, after = _pretty(value).split(json.dumps(_MARK))
+        return whole, "", "", (0, 0)
+    mark = "item"
+    while mark in whole:
+        mark += "-"
+    item, batch[at] = _pretty(batch[at]), mark
+    before, after = _pretty(value).split(f'"{mark}"')
     indent = before[before.rfind("\n") + 1 :]
-    return before, _pretty(item).replace("\n", "\n" + indent), after, (at + 1, len(batch))
+    return before, item.replace("\n", "\n" + indent), after, (at + 1, len(batch))
 
 
 def _place(batch: list[Any], evidence: Evidence, event: Event) -> int | None:
     """Which item of a batch of the native contract the event came from: by its id, or its number in a signed message."""
     message = next((value.strip() for name, value in evidence.headers if name.lower() == "webhook-id"), "")
     for number, item in enumerate(batch):
-        own = str(item.get("id") or "").strip() if isinstance(item, dict) else ""
+        if not isinstance(item, dict) or _type(item) != event.type:
+            continue
+        own = str(item.get("id") or "").strip()
         ident = own or (f"{message[:180]}/{number}" if message else "")
         if ident and event_id(event.source, event.type, ident) == event.id:
             return number
     return None
 
 
+def _type(item: dict[str, Any]) -> str:
+    said = str(item.get("type")).strip()
+    return _BY_NAME.get(said.casefold(), said)
+
+
 def _pretty(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=2)
+    """Indented JSON; characters stand as they are unless one of them cannot be written (half of a pair)."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, indent=2)
+    return text

@@ -34,7 +34,7 @@ async def test_no_serious_findings(site: Site, browser_pages: Pages, size: str, 
     for address in (
         site.url(open="all"), site.url(tab="refusals"), site.url(tab="pay"), site.url(tab="excluded"),
         site.url(lang="en", filter="kind:in:phone"), site.url(**{"from": "2026-01-01", "to": "2026-01-31"}),
-        site.url("/definitions"),
+        site.url("/definitions"), site.url("/guide"),
     ):  # fmt: skip
         await page.goto(address)
         found[address] = await findings(page)
@@ -59,6 +59,7 @@ async def test_nothing_sticks_out_sideways(site: Site, browser_pages: Pages, siz
         site.url(open="all"),
         site.url(tab="refusals"),
         site.url("/definitions"),
+        site.url("/guide"),
         site.url("/reports/inquiries/rows"),
     ):
         await page.goto(address)

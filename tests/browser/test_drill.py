@@ -141,6 +141,26 @@ async def test_from_a_total_down_to_the_raw_webhook(site: Site, browser_pages: P
     await expect(page.locator("#panel")).to_be_hidden()
 
 
+async def test_an_event_leads_back_to_its_inquiry(site: Site, browser_pages: Pages) -> None:
+    page = await browser_pages.open(site.url(filter="kind:in:phone"))
+    await page.locator(".tile", has_text="Заезды").locator(".figure a").click()
+    await page.locator("#panel tr[data-row] a[data-row-link]").first.click()
+    title = page.locator("#panel h1")
+    await expect(title).to_contain_text("Телефонный звонок")
+    card = await title.inner_text()
+    links = page.locator("#panel .below [data-event]")  # of calls, bookings, visits, receipts
+    events = {await link.inner_text(): await link.get_attribute("href") for link in await links.all()}
+    assert {"call.ended", "booking.made", "client.arrived"} <= events.keys()
+    for type_, address in events.items():
+        alone = await browser_pages.open(f"{site.base}{address}")
+        await expect(alone.get_by_role("heading", level=1)).to_have_text(type_)
+        await alone.get_by_role("link", name="К обращению").click()
+        await expect(alone.get_by_role("heading", level=1)).to_have_text(card)
+    await links.first.click()
+    await page.locator("#panel").get_by_role("link", name="К обращению").click()
+    await expect(title).to_have_text(card)
+
+
 async def test_panels_have_their_own_address(site: Site, browser_pages: Pages) -> None:
     page = await browser_pages.open(site.url())
     await page.locator("tfoot td a").nth(1).click()

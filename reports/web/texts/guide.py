@@ -6,7 +6,7 @@ from typing import Final
 
 TEXTS: Final[dict[str, tuple[str, str]]] = {
     # guide
-    "guide": ("Подключение", "Connecting"),
+    "guide": ("Помощь", "Help"),
     "guide.about": (
         "Откуда берутся обращения, категории и имена сотрудников и что для этого сделать.",
         "Where inquiries, categories and names of employees come from, and what to do for it.",

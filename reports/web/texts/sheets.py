@@ -36,7 +36,6 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "card.by_result": ("по отметке результата", "set the result"),
     "card.by_talk": ("по последнему разговору", "talked last"),
     "card.by_assignee": ("ответственный", "assignee"),
-    "card.by_none": ("никто не назначен", "nobody assigned"),
     "card.category": ("Категория", "Category"),
     "card.no_category": ("не классифицировано", "not classified"),
     "card.target": ("целевое", "target"),
