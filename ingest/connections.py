@@ -53,11 +53,12 @@ class Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """aiohttp's own, and a look whether a head has begun that is not whole."""
-        if not self.partial and not data.isascii() and self.idle:
+        if not self.partial and not data.isascii() and (self.idle or not self._request_count):
             data = escaped(data)
         super().data_received(data)
         waiter = self._waiter
-        if waiter is None or waiter.done():
+        # the first bytes may come before aiohttp waits for them
+        if self._request_count and (waiter is None or waiter.done()):
             self.head_since, self.partial = 0.0, False
         elif not self.partial:
             self.partial = True

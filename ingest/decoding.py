@@ -7,10 +7,12 @@ surrogate: neither JSON nor Postgres takes them.
 from __future__ import annotations
 
 import binascii
+import json
 import re
 import zlib
 from collections.abc import Sequence
 from functools import lru_cache
+from math import isfinite
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -37,6 +39,13 @@ _CHARSETS: Final = {
 }
 #: Longer names of fields, all together, are decoded every time anew: nobody fills our memory with them.
 _REMEMBERED: Final = 1000
+#: Byte order marks.
+UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
+_GZIP: Final = b"\x1f\x8b"
+#: Streams in one gzip body; each costs a copy of what follows.
+_STREAMS: Final = 100
+#: Whole numbers beyond are no longer each a float of their own.
+_EXACT: Final = 2.0**63
 _DIRTY: Final = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -51,31 +60,44 @@ def clean_text(text: str) -> str:
     return text.replace("\x00", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def decompress(body: bytes, encoding: str, limit: int) -> bytes:
-    """Undo the content encoding: gzip, deflate or none.
+def decompress(body: bytes, encoding: str, limits: Limits) -> bytes:
+    """Undo the content encoding: gzip, deflate or none, in a few layers.
 
     Raises:
-        TooLarge: more than ``limit`` bytes come out.
-        Unreadable: an encoding that is not known, or a broken stream.
+        TooLarge: more than ``limits.max_body`` bytes come out.
+        Unreadable: an encoding that is not known, too many of them, or a broken stream.
     """
-    for name in reversed([e.strip().lower() for e in encoding.split(",")]):
-        if name in ("", "identity"):
-            continue
+    names = [name for e in encoding.split(",") if (name := e.strip().lower()) not in ("", "identity")]
+    if len(names) > limits.max_encodings:
+        raise Unreadable("encoded too many times")
+    for name in reversed(names):
         if name not in ("gzip", "x-gzip", "deflate"):
             raise Unreadable("unknown content encoding")
         # deflate: most senders mean zlib, some a bare stream
         raw_stream = name == "deflate" and (not body or body[0] & 0x0F != 8)
-        engine = zlib.decompressobj(-zlib.MAX_WBITS if raw_stream else zlib.MAX_WBITS | 32)
+        body = _inflated(body, -zlib.MAX_WBITS if raw_stream else zlib.MAX_WBITS | 32, limits.max_body)
+    return body
+
+
+def _inflated(body: bytes, bits: int, limit: int) -> bytes:
+    """One layer; gzip may be several streams one after another."""
+    found = b""
+    for _ in range(_STREAMS):
+        engine = zlib.decompressobj(bits)
         try:
-            out = engine.decompress(body, limit + 1)
+            found += engine.decompress(body, limit + 1 - len(found))
         except zlib.error as error:
             raise Unreadable("the body is not what its content encoding says") from error
-        if len(out) > limit:
+        if len(found) > limit:
             raise TooLarge
         if not engine.eof:
             raise Unreadable("the compressed body ends too early")
-        body = out
-    return body
+        body = engine.unused_data
+        if not body:
+            return found
+        if not body.startswith(_GZIP) or bits < 0:
+            raise Unreadable("the compressed body goes on behind its end")
+    raise Unreadable("the body is compressed in too many pieces")
 
 
 @lru_cache(maxsize=256)
@@ -93,11 +115,48 @@ def parse_json(body: bytes, charset: str | None, limits: Limits) -> Any:
     """
     data = body.removeprefix(b"\xef\xbb\xbf").strip()
     try:
-        if charset not in (None, "utf-8"):
+        if body[:2] in UTF16:
+            data = body.decode("utf-16").encode()
+        elif charset not in (None, "utf-8"):
             data = body.decode(charset or "utf-8").lstrip("\ufeff").encode()
         return _bounded(orjson.loads(data), limits)
-    except (UnicodeError, orjson.JSONDecodeError) as error:
+    except (UnicodeError, orjson.JSONDecodeError, _Rounded) as error:
+        return _bounded(_slowly(data, error), limits, exact=True)
+
+
+class _Rounded(Exception):
+    """A whole number that orjson could only give as a float: digits are lost, and two ids might become one."""
+
+
+def _slowly(data: bytes, error: Exception) -> Any:
+    """What orjson refuses and others write: lone surrogates, very long numbers (as text, digit by digit).
+
+    Raises:
+        Unreadable: not JSON; says of which kind.
+    """
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Unreadable("the body is not UTF-8: its Content-Type must name the charset") from error
+    try:
+        return json.loads(text, parse_int=_whole, parse_float=_fraction, parse_constant=_no_number)
+    except RecursionError:
+        raise Unreadable("values are nested too deeply") from error
+    except ValueError:
         raise Unreadable("the body is not JSON") from error
+
+
+def _whole(digits: str) -> int | str:
+    return int(digits) if len(digits) < 19 else digits
+
+
+def _fraction(said: str) -> float | str:
+    number = float(said)
+    return number if isfinite(number) else said
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(name)  # NaN and Infinity are no JSON
 
 
 def parse_pairs(text: str, charset: str | None, limits: Limits) -> Pairs:
@@ -230,10 +289,11 @@ def _index_order(key: str) -> tuple[int, str]:
     return (int(key), "") if key.isascii() and key.isdigit() and len(key) < 9 else (-1, key)
 
 
-def _bounded(value: Any, limits: Limits) -> Any:
+def _bounded(value: Any, limits: Limits, *, exact: bool = False) -> Any:
     """The same value with clean strings.
 
     Raises:
+        _Rounded: a number that may have lost digits, unless the numbers are ``exact``.
         Unreadable: deeper than the limit, or more values than fields are allowed (times ten: JSON has more furniture).
     """
     budget = [limits.max_fields * 10]
@@ -242,6 +302,8 @@ def _bounded(value: Any, limits: Limits) -> Any:
         if isinstance(node, str):
             return clean_text(node)
         if not isinstance(node, dict | list):
+            if not exact and type(node) is float and abs(node) >= _EXACT:
+                raise _Rounded
             return node
         if depth > limits.max_depth:
             raise Unreadable("values are nested too deeply")

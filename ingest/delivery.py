@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from ingest.decoding import Fields, Pairs, charset_of, nest, parse_json, parse_pairs
+from ingest.decoding import (
+    UTF16,
+    Fields,
+    Pairs,
+    TooLarge,
+    charset_of,
+    decompress,
+    nest,
+    parse_json,
+    parse_pairs,
+)
 from ingest.lazy import once
 from ingest.limits import DEFAULT_LIMITS, Limits, Unreadable
 from ingest.multipart import parse_multipart
@@ -21,7 +32,7 @@ class Delivery:
     """A request of a provider.
 
     ``path`` and ``query`` are as sent (percent-encoded, the query without ``?``). ``headers`` have lower-case names.
-    ``body`` has no content encoding any more. ``received`` is UTC. Properties that decode raise `Unreadable` when the
+    ``body`` has no content encoding any more but one that ``headers`` still name, since it could not be undone. ``received`` is UTC. Properties that decode raise `Unreadable` when the
     delivery is beyond the limits.
     """
 
@@ -60,11 +71,25 @@ class Delivery:
 
     @once
     def _decoded(self) -> tuple[BodyKind, Any]:
-        body = self.body
+        if "content-encoding" not in self.headers:
+            return self._read(self.body)
+        try:
+            return self._read(self.body)  # some name an encoding and send it plain
+        except Unreadable:
+            with suppress(TooLarge):
+                return self._read(decompress(self.body, self.headers["content-encoding"], self.limits))
+            raise
+
+    def _read(self, body: bytes) -> tuple[BodyKind, Any]:
         start = body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
         if not start:
             return "empty", {}
-        if start in (b"{", b"[") or "json" in self.content_type or self.charset == "utf-16":
+        if (
+            start in (b"{", b"[")
+            or "json" in self.content_type
+            or body[:2] in UTF16
+            or self.charset == "utf-16"
+        ):
             try:
                 return "json", parse_json(body, self.charset, self.limits)
             except Unreadable:

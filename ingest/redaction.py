@@ -47,6 +47,7 @@ _JSON: Final = re.compile(
 #: Headers that tell something about a delivery. Those of the second kind are secrets: that they were there is kept.
 _KEPT: Final = (
     "content-type",
+    "content-encoding",
     "user-agent",
     "referer",
     "origin",

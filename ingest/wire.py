@@ -24,6 +24,7 @@ _REFUSALS: Final = {
 }
 
 
+_UNPACKED: Final = "leadfold.unpacked"
 #: Answers that one connection may leave unread, bytes.
 _UNREAD: Final = 256 * 1024
 
@@ -55,7 +56,9 @@ async def body_of(request: web.Request, limits: Limits) -> bytes:
     if not encoding:
         return body
     try:
-        return decompress(body, encoding, limits.max_body)
+        body = decompress(body, encoding, limits)
+        request[_UNPACKED] = True
+        return body
     except TooLarge as error:
         raise Dropped("too_large") from error
     except Unreadable:
@@ -91,11 +94,14 @@ def delivery_of(
     path, _, query = request.raw_path.partition("?")
     if not path.startswith("/"):  # an absolute address in the request line
         path, query = request.rel_url.raw_path, request.rel_url.raw_query_string
+    headers = dict(zip(map(str.lower, request.headers), request.headers.values(), strict=True))
+    if "content-encoding" in headers and _UNPACKED in request:
+        del headers["content-encoding"]  # it says how the body came: from here on, how it still is
     return Delivery(
         method=request.method,
         path=path,
         query=query.partition("#")[0],
-        headers=dict(zip(map(str.lower, request.headers), request.headers.values(), strict=True)),
+        headers=headers,
         body=body,
         received=received,
         source=source,

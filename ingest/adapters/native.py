@@ -28,6 +28,7 @@ from domain.rules import Rules
 from domain.translate import Said
 from ingest import lenient, reading
 from ingest.adapters.contract import Adapter, Answer, Translation, has_secret, json_answer, same
+from ingest.decoding import parse_json
 from ingest.delivery import Delivery
 from ingest.limits import Unreadable
 from ingest.signatures import is_signed
@@ -77,11 +78,13 @@ class Native(Adapter):
             value = delivery.value
         except Unreadable as error:
             return Translation([], refusal(400, str(error)), kept=str(error))
+        if delivery.body_kind == "empty":
+            return Translation([], refusal(400, "the body is empty"), probe=True)
         if delivery.body_kind != "json":
-            empty = delivery.body_kind == "empty"
-            return Translation(
-                [], refusal(400, "the body is not JSON"), probe=empty, kept="the body is not JSON"
-            )
+            try:
+                value = parse_json(delivery.body, delivery.charset, delivery.limits)
+            except Unreadable as error:
+                return Translation([], refusal(400, str(error)), kept=str(error))
         given = (
             value.get("events")
             if isinstance(value, dict) and isinstance(value.get("events"), list)

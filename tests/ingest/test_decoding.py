@@ -67,7 +67,7 @@ def test_limits_of_json() -> None:
         parse_json(b"[[[[1]]]]", None, tight)
     with pytest.raises(Unreadable, match="too many"):
         parse_json(b"[1,2,3,4,5,6,7,8,9,10,11]", None, tight)
-    with pytest.raises(Unreadable, match="not JSON"):
+    with pytest.raises(Unreadable, match="deeply"):
         parse_json(b"[" * 100_000, None, L)
 
 
@@ -91,14 +91,14 @@ def test_json_is_tried_whatever_the_header_says() -> None:
 
 
 def test_compression() -> None:
-    assert decompress(gzip.compress(b"x" * 10), "gzip", 10) == b"x" * 10
-    assert decompress(zlib.compress(b"x"), "deflate", 10) == b"x"
+    assert decompress(gzip.compress(b"x" * 10), "gzip", Limits(max_body=10)) == b"x" * 10
+    assert decompress(zlib.compress(b"x"), "deflate", Limits(max_body=10)) == b"x"
     raw = zlib.compressobj(wbits=-15)
-    assert decompress(raw.compress(b"x") + raw.flush(), "deflate", 10) == b"x"
-    assert decompress(gzip.compress(gzip.compress(b"x")), "gzip, gzip", 100) == b"x"
-    assert decompress(b"x", "identity", 10) == b"x"
+    assert decompress(raw.compress(b"x") + raw.flush(), "deflate", Limits(max_body=10)) == b"x"
+    assert decompress(gzip.compress(gzip.compress(b"x")), "gzip, gzip", Limits(max_body=100)) == b"x"
+    assert decompress(b"x", "identity", Limits(max_body=10)) == b"x"
     with pytest.raises(TooLarge):
-        decompress(gzip.compress(b"\0" * 50_000_000), "gzip", 1_000_000)
+        decompress(gzip.compress(b"\0" * 50_000_000), "gzip", Limits(max_body=1_000_000))
     for body, encoding in (
         (b"x", "gzip"),
         (gzip.compress(b"abc")[:-9], "gzip"),
@@ -106,7 +106,7 @@ def test_compression() -> None:
         (b"", "deflate"),
     ):
         with pytest.raises(Unreadable):
-            decompress(body, encoding, 10)
+            decompress(body, encoding, Limits(max_body=10))
 
 
 def test_multipart() -> None:
@@ -127,7 +127,7 @@ def test_multipart() -> None:
 @given(st.binary(max_size=300), st.sampled_from(["", "gzip", "deflate", "gzip, deflate", "br"]))
 def test_any_bytes_decompress_or_are_unreadable(body: bytes, encoding: str) -> None:
     try:
-        assert len(decompress(body, encoding, 1000)) <= 1000
+        assert len(decompress(body, encoding, Limits(max_body=1000))) <= 1000
     except (Unreadable, TooLarge):
         return
 
