@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -26,7 +25,7 @@ MAX_LINKS: Final = 65_000
 """Excel takes 65,530 links on a sheet; further cards are told by their number alone."""
 
 _OPTIONS: Final = {
-    "in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False,
+    "constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False,
 }  # fmt: skip
 _SHEETS: Final = (
     Label("Отчёт", "Report"), Label("Строки", "Rows"), Label("Параметры", "Parameters"), Label("Определения", "Definitions")
@@ -34,38 +33,51 @@ _SHEETS: Final = (
 _NUMBER_FORMATS: Final = {"count": "#,##0", "money": "#,##0.00", "percent": "0.0%"}
 
 
-def report_xlsx(
-    report: Report,
-    lines: Sequence[InquiryLine],
-    directory: Directory,
-    *,
-    author: str | None = None,
-    site: str | None = None,
-) -> bytes:
-    """The workbook: «Отчёт», «Строки» (``lines``: the counted inquiries), «Параметры», «Определения».
+class Workbook:
+    """The workbook: «Отчёт», «Строки» (the counted inquiries, `add`), «Параметры», «Определения».
 
     Money and counts are numbers, percents fractions, moments date serials in the report's zone (each office's own
-    with «по времени филиала»), durations fractions of a day, phones and ids text; «—» is an empty cell. With the address of the pages, ``site``, the title leads to the page of this
-    report and each inquiry to its card.
+    with «по времени филиала»), durations fractions of a day, phones and ids text; «—» is an empty cell. With the
+    address of the pages, ``site``, the title leads to the page of this report and each inquiry to its card.
+
+    Args:
+        out: where it is written, by `close`. What was added waits in a temporary file: memory stays flat.
+        total: how many inquiries will be added.
     """
-    out = io.BytesIO()
-    with xlsxwriter.Workbook(out, _OPTIONS) as book:
-        book.set_properties({"title": report.title[report.params.lang], "author": author or ""})
-        writer = _Writer(book, report, directory, report.params.lang, site)
-        writer.report()
-        writer.rows(lines[:MAX_ROWS])
-        writer.parameters(author, len(lines))
-        writer.definitions()
-    return out.getvalue()
 
+    def __init__(
+        self,
+        out: Path,
+        report: Report,
+        directory: Directory,
+        *,
+        total: int,
+        author: str | None = None,
+        site: str | None = None,
+    ) -> None:
+        self.book = xlsxwriter.Workbook(out, _OPTIONS | {"tmpdir": str(out.parent)})
+        self.given = report
+        self.directory = directory
+        self.lang = report.params.lang
+        self.site = site
+        self._author = author
+        self._total = total
+        self._added = 0
+        self.book.set_properties({"title": report.title[self.lang], "author": author or ""})
+        self._report()
+        self._lines = self._begin_lines()
 
-@dataclass(slots=True)
-class _Writer:
-    book: Any
-    given: Report
-    directory: Directory
-    lang: str
-    site: str | None
+    def close(self) -> None:
+        """Write the file. Raises OSError."""
+        self._lines.autofilter(0, 0, max(self._added, 1), len(_LINE_COLUMNS) - 1)
+        self._parameters(self._author, self._total)
+        self._definitions()
+        try:
+            self.book.close()
+        except xlsxwriter.exceptions.FileCreateError as error:
+            raise (
+                error.args[0] if error.args and isinstance(error.args[0], OSError) else OSError(str(error))
+            ) from error
 
     def _sheet(self, n: int) -> Any:
         sheet = self.book.add_worksheet(_SHEETS[n][self.lang])
@@ -89,7 +101,7 @@ class _Writer:
         sheet.repeat_rows(row)
         sheet.freeze_panes(row + 1, 1)
 
-    def report(self) -> None:
+    def _report(self) -> None:
         """Groups as outline levels, the header frozen, the total last and bold."""
         sheet, columns = self._sheet(0), self.given.columns
         title = self._style(bold=True, font_size=14)
@@ -141,25 +153,29 @@ class _Writer:
             else:
                 sheet.write_number(row, n, float(value), number[column.unit])
 
-    def rows(self, lines: Sequence[InquiryLine]) -> None:
-        """One line for each counted inquiry."""
+    def _begin_lines(self) -> Any:
         sheet = self._sheet(1)
-        columns = _LINE_COLUMNS
-        self._header(sheet, 0, [label[self.lang] for label, _, _ in columns])
-        styles = {kind: self._style(num_format=f) for kind, f in _LINE_FORMATS.items()}
-        for n, (_, kind, _) in enumerate(columns):
+        self._header(sheet, 0, [label[self.lang] for label, _, _ in _LINE_COLUMNS])
+        self._styles = {kind: self._style(num_format=f) for kind, f in _LINE_FORMATS.items()}
+        self._linked = self._style(font_color="#0563C1", underline=1)
+        for n, (_, kind, _) in enumerate(_LINE_COLUMNS):
             sheet.set_column(n, n, _LINE_WIDTHS[kind])
-        linked = self._style(font_color="#0563C1", underline=1)
-        for row, line in enumerate(lines, 1):
-            zone = ZoneInfo(
-                line.inquiry.office_zone if self.given.params.office_time else self.given.params.zone
-            )
-            for n, (_, kind, read) in enumerate(columns):
-                _write(sheet, row, n, kind, read(line, self.lang), styles, zone)
-            if self.site and row <= MAX_LINKS:
+        return sheet
+
+    def add(self, lines: Iterable[InquiryLine]) -> None:
+        """One row of «Строки» for each of some more inquiries."""
+        sheet, styles, params = self._lines, self._styles, self.given.params
+        for line in lines:
+            if self._added >= MAX_ROWS:
+                return
+            self._added += 1
+            zone = ZoneInfo(line.inquiry.office_zone if params.office_time else params.zone)
+            for n, (_, kind, read) in enumerate(_LINE_COLUMNS):
+                _write(sheet, self._added, n, kind, read(line, self.lang), styles, zone)
+            if self.site and self._added <= MAX_LINKS:
                 ident = str(line.inquiry.inquiry_id)
-                sheet.write_url(row, len(columns) - 1, f"{self.site}/inquiries/{ident}", linked, ident)
-        sheet.autofilter(0, 0, max(len(lines), 1), len(columns) - 1)
+                link = f"{self.site}/inquiries/{ident}"
+                sheet.write_url(self._added, len(_LINE_COLUMNS) - 1, link, self._linked, ident)
 
     def _link(self) -> str | None:
         """Address of the page of this report."""
@@ -168,7 +184,7 @@ class _Writer:
         query = to_query(self.given.params, spec=REPORTS[self.given.name])
         return f"{self.site}/reports/{self.given.name}?{query}"
 
-    def parameters(self, author: str | None, lines: int) -> None:
+    def _parameters(self, author: str | None, lines: int) -> None:
         """What the figures depend on, what was left out, who asked."""
         english = self.lang == "en"
         sheet = self._sheet(2)
@@ -203,7 +219,7 @@ class _Writer:
             sheet.write_string(row, 0, f"{notice.label[self.lang]} ({notice.rule})")
             sheet.write_number(row, 1, notice.count, self._style(num_format="#,##0", align="left"))
 
-    def definitions(self) -> None:
+    def _definitions(self) -> None:
         """Every column in words."""
         sheet = self._sheet(3)
         english = self.lang == "en"
@@ -280,8 +296,8 @@ def _write(
 ) -> None:
     style = styles[kind]
     if value is None:
-        sheet.write_blank(row, column, None, style)
-    elif kind == "moment":
+        return
+    if kind == "moment":
         assert isinstance(value, datetime)
         sheet.write_datetime(row, column, value.astimezone(zone).replace(tzinfo=None), style)
     elif kind == "text":

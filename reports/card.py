@@ -34,7 +34,7 @@ from reports.catalogue import INQUIRIES
 from reports.compiler import Compiler
 from reports.context import Context
 from reports.dimensions import employee_label
-from reports.lines import LINE_COLUMNS, InquiryLine, line_of
+from reports.lines import LINE_COLUMNS, InquiryLine, Wording, line_of
 from reports.overlay import Relations, snapshot
 from reports.result import Label, Params
 
@@ -236,7 +236,11 @@ class _Reader:
             row = await cursor.fetchone()
         assert row is not None
         return line_of(
-            row[1:], INQUIRIES, self.context.directory, compiler.as_of, masked=masked, excluded_by=row[0]
+            row[1:],
+            Wording(INQUIRIES, self.context.directory),
+            compiler.as_of,
+            masked=masked,
+            excluded_by=row[0],
         )
 
     async def rows(self, row_type: type[R], column: str, key: UUID, order: str) -> list[R]:

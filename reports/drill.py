@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import count
 from typing import Any, Final
 
 from psycopg import AsyncConnection
@@ -15,7 +16,7 @@ from reports.catalogue import INQUIRIES
 from reports.compiler import Compiler, Query, Span
 from reports.context import Context
 from reports.dimensions import NONE_KEY
-from reports.lines import LINE_COLUMNS, InquiryLine, line_of
+from reports.lines import LINE_COLUMNS, InquiryLine, Wording, line_of
 from reports.model import Measure, Metric, ReportSpec
 from reports.overlay import snapshot
 from reports.result import Params, Value
@@ -26,6 +27,8 @@ Conn = AsyncConnection[Any]
 Path = Sequence[tuple[str, str | None]]
 """Steps from the root of the tree: (dimension, key); None is «Не указано»."""
 
+_AT_ONCE: Final = 1000
+_NUMBERS: Final = count(1)
 _TABLES: Final = ("inquiry", "client", "sale", "sale_line")
 
 
@@ -79,10 +82,10 @@ async def drill(
             figures = _added(stretches)
             spans, skipped = _page_of(stretches, limit, offset)
             rows = await _rows(conn, replace(compiler, within=spans), cell, limit, offset - skipped)
+    words = Wording(spec, context.directory)
     lines = tuple(
         line_of(
-            values, spec, context.directory, compiler.as_of,
-            masked=masked, moment=moment, figure=_figure(chosen, figure), excluded_by=rule,
+            values, words, compiler.as_of, masked=masked, moment=moment, figure=_figure(chosen, figure), excluded_by=rule,
         )
         for moment, rule, figure, *values in rows
     )  # fmt: skip
@@ -91,10 +94,22 @@ async def drill(
 
 async def lines_of(
     conn: Conn, params: Params, context: Context, *, masked: bool = False, spec: ReportSpec = INQUIRIES
-) -> tuple[InquiryLine, ...]:
-    """Every inquiry that the report counts, newest first: the sheet «Строки»."""
-    page = await drill(conn, params, context, limit=None, masked=masked, spec=spec)
-    return page.lines
+) -> AsyncGenerator[list[InquiryLine], None]:
+    """Every inquiry that the report counts, newest first, some at a time: the sheet «Строки».
+
+    Memory does not grow with their number. Read to the end, or close it.
+    """
+    async with snapshot(conn, params, context, _TABLES) as relations:
+        compiler = Compiler(spec, params, context.directory, params.as_of or context.now, relations)
+        query = _rows_query(compiler, _Cell((), None, None), None, 0)
+        words = Wording(spec, context.directory)
+        async with conn.cursor(f"lines_{next(_NUMBERS)}", row_factory=tuple_row) as cursor:
+            await cursor.execute(query.text.encode(), query.values)
+            while rows := await cursor.fetchmany(_AT_ONCE):
+                yield [
+                    line_of(values, words, compiler.as_of, masked=masked, moment=moment)
+                    for moment, _, _, *values in rows
+                ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,20 +233,31 @@ def _sum(measure: Measure, by_client: bool) -> str:
 async def _rows(
     conn: Conn, compiler: Compiler, cell: _Cell, limit: int | None, offset: int
 ) -> list[tuple[Any, ...]]:
+    return await _fetched(conn, _rows_query(compiler, cell, limit, offset))
+
+
+def _rows_query(compiler: Compiler, cell: _Cell, limit: int | None, offset: int) -> Query:
+    """Moment, rule, what it adds, and the columns of a line for each inquiry of a cell, newest first."""
     query = _hits(compiler, cell)
     figure = "null"
     if cell.metric is not None:
         measure = compiler.spec.measure(cell.metric.measure)
-        figure = f"sum(h.m_{measure.key}{'::int' if measure.kind == 'flag' else ''})"
+        figure = f"h.m_{measure.key}{'::int' if measure.kind == 'flag' else ''}"
+    # a cohort has an inquiry once; by activity each thing that happened to it is a row
+    columns, grouped = f"h.moment, h.excluded_by, {figure} as figure", ""
+    if compiler.params.basis == "activity":
+        figure = "null" if cell.metric is None else f"sum({figure})"
+        columns = f"max(h.moment) as moment, min(h.excluded_by) as excluded_by, {figure} as figure"
+        grouped = "group by h.id "
     query.values |= {"limit": limit, "offset": offset}
     query.text = compiler.finish_tables(
         f"select p.moment, p.excluded_by, p.figure, {LINE_COLUMNS} from (\n"
-        f"select h.id, max(h.moment) as moment, min(h.excluded_by) as excluded_by, {figure} as figure\n"
-        f"from (\n{query.text}\n) h group by h.id order by 2 desc, 1 limit %(limit)s offset %(offset)s\n"
+        f"select h.id, {columns}\n"
+        f"from (\n{query.text}\n) h {grouped}order by 2 desc, 1 limit %(limit)s offset %(offset)s\n"
         ") p join {inquiry} i on i.inquiry_id = p.id left join {client} c on c.client_id = i.client_id\n"
         "order by p.moment desc, p.id"
     )
-    return await _fetched(conn, query)
+    return query
 
 
 async def _fetched(conn: Conn, query: Query) -> list[tuple[Any, ...]]:

@@ -59,10 +59,29 @@ def inquiry_row(values: Sequence[Any]) -> InquiryRow:
     return InquiryRow._make(tuple(v) if isinstance(v, list) else v for v in values[: len(_NAMES)])
 
 
+class Wording:
+    """The words for keys of inquiries, each looked up once."""
+
+    def __init__(self, spec: ReportSpec, directory: Directory) -> None:
+        self._spec = spec
+        self._directory = directory
+        self._known: dict[tuple[str, str | None], Label] = {}
+
+    def of(self, row: InquiryRow) -> dict[str, Label]:
+        """The labels of an inquiry's keys by dimension."""
+        return {dimension: self._label(dimension, getattr(row, name)) for dimension, name in _FIELDS.items()}
+
+    def _label(self, dimension: str, key: str | None) -> Label:
+        found = self._known.get((dimension, key))
+        if found is None:
+            found = label_of(self._spec.dimension(dimension), key, self._directory)
+            self._known[dimension, key] = found
+        return found
+
+
 def line_of(
     values: Sequence[Any],
-    spec: ReportSpec,
-    directory: Directory,
+    words: Wording,
     as_of: datetime,
     *,
     masked: bool,
@@ -79,7 +98,7 @@ def line_of(
         client_name=("•••" if name else None) if masked else name,
         phone=None if masked else phone,
         phone_text=formats.phone(phone, masked=masked),
-        words=words_of(row, spec, directory),
+        words=words.of(row),
         state=state_of(row, as_of),
         moment=moment or row.opened_at,
         figure=figure,
@@ -92,13 +111,6 @@ _FIELDS: Final = {
     "channel": "channel", "category": "category_id", "source": "source", "result": "result",
     "refusal_reason": "refusal_reason_id",
 }  # fmt: skip
-
-
-def words_of(row: InquiryRow, spec: ReportSpec, directory: Directory) -> dict[str, Label]:
-    """The labels of an inquiry's keys by dimension."""
-    return {
-        key: label_of(spec.dimension(key), getattr(row, name), directory) for key, name in _FIELDS.items()
-    }
 
 
 def state_of(row: InquiryRow, as_of: datetime) -> State:

@@ -14,7 +14,6 @@ from leadfold.settings import Settings
 
 if TYPE_CHECKING:
     from domain.directory import Directory
-    from reports.drill import Page
     from reports.result import Params, Report
 
 app = typer.Typer(
@@ -130,27 +129,22 @@ def inquiries(
         for wrong in error.errors:
             err.print(f"--{wrong.field.replace('_', '-')}: {wrong.reason.en}", style="red", markup=False)
         raise typer.Exit(Exit.USAGE) from error
-    made = _made(settings, params, rows=xlsx is not None)
+    try:
+        made = _made(settings, params, xlsx.expanduser() if xlsx else None)
+    except OSError as error:
+        fail(f"cannot write {xlsx}: {error.strerror}")
     if made is None:
         fail("there are no read models yet: start `leadfold run` once", Exit.NOT_YET)
     _print(made, settings.reports_url, xlsx=xlsx, as_csv=as_csv, as_json=as_json)
 
 
 def _print(
-    made: tuple[Report, Page | None, Directory], site: str, *, xlsx: Path | None, as_csv: bool, as_json: bool
+    made: tuple[Report, Directory], site: str, *, xlsx: Path | None, as_csv: bool, as_json: bool
 ) -> None:
     import sys
 
-    report, rows, directory = made
+    report, directory = made
     if xlsx is not None:
-        from reports.as_excel import report_xlsx
-
-        try:
-            xlsx.expanduser().write_bytes(
-                report_xlsx(report, rows.lines if rows else (), directory, site=site)
-            )
-        except OSError as error:
-            fail(f"cannot write {xlsx}: {error.strerror}")
         err.print(f"[green]Wrote {xlsx}[/]")
     if as_json:
         from reports.as_json import dumps, report_json
@@ -174,23 +168,23 @@ def page_url(params: Params, site: str) -> str:
     return f"{site}/reports/inquiries?{to_query(params)}"
 
 
-def _made(settings: Settings, params: Params, *, rows: bool) -> tuple[Report, Page | None, Directory] | None:
+def _made(settings: Settings, params: Params, xlsx: Path | None) -> tuple[Report, Directory] | None:
     from leadfold.wiring import database
 
     with database(settings) as url:
-        return asyncio.run(_make(settings, url, params, rows))
+        return asyncio.run(_make(settings, url, params, xlsx))
 
 
 async def _make(
-    settings: Settings, url: str, params: Params, rows: bool
-) -> tuple[Report, Page | None, Directory] | None:
+    settings: Settings, url: str, params: Params, xlsx: Path | None
+) -> tuple[Report, Directory] | None:
     import psycopg
 
     from leadfold.source_settings import source_infos
     from projector.readmodel.live import NoLiveBuild
     from reports.context import load_context
-    from reports.drill import drill
     from reports.engine import run
+    from reports.export import write_xlsx
 
     async with await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=5) as conn:
         try:
@@ -203,9 +197,10 @@ async def _make(
             )
         except NoLiveBuild:
             return None
-        report = await run(conn, params, context)
-        found = await drill(conn, params, context, limit=None) if rows else None
-        return report, found, context.directory
+        if xlsx is None:
+            return await run(conn, params, context), context.directory
+        report = await write_xlsx(conn, params, context, xlsx, site=settings.reports_url)
+        return report, context.directory
 
 
 async def lag(settings: Settings, url: str) -> float | None:

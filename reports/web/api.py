@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID
 
@@ -15,15 +18,16 @@ from aiohttp import web
 
 from domain.event import Evidence
 from reports.as_csv import report_csv
-from reports.as_excel import report_xlsx
 from reports.as_json import moment_json, money_json, page_json, report_json
 from reports.card import events_of, evidence_of, inquiry_card
-from reports.drill import drill, lines_of
+from reports.drill import drill
 from reports.engine import run
+from reports.export import write_xlsx
 from reports.result import Label
 from reports.web.service import Service, id_of
 from reports.web.sheets import ROWS_NAMES, read_asked
 
+_PART = 256 * 1024
 _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
@@ -97,18 +101,23 @@ class Api:
         }
         return json_response(body)
 
-    async def xlsx(self, request: web.Request) -> web.Response:
+    async def xlsx(self, request: web.Request) -> web.StreamResponse:
         """``/reports/inquiries.xlsx``."""
         state = self.service.state(request)
-        async with self.service.database() as (conn, context):
-            report = await run(conn, state.params, context, state.spec)
-            lines = await lines_of(
-                conn, state.params, context, masked=self.service.deps.masked, spec=state.spec
-            )
         site = self.service.deps.public_url or f"{request.scheme}://{request.host}"
-        # A year of rows takes seconds to write: in a thread, so that nobody else's page waits for them.
-        body = await asyncio.to_thread(report_xlsx, report, lines, context.directory, site=site)
-        return _file(body, _XLSX, self._name(request, "xlsx"))
+        with TemporaryDirectory(prefix="leadfold-") as folder:
+            file = Path(folder) / "report.xlsx"
+            async with self.service.database() as (conn, context):
+                await write_xlsx(
+                    conn,
+                    state.params,
+                    context,
+                    file,
+                    masked=self.service.deps.masked,
+                    site=site,
+                    spec=state.spec,
+                )
+            return await _sent(request, file, _XLSX, self._name(request, "xlsx"))
 
     async def csv(self, request: web.Request) -> web.Response:
         """``/reports/inquiries.csv``."""
@@ -126,6 +135,19 @@ def _file(body: bytes, type_: str, name: str) -> web.Response:
     return web.Response(
         body=body, headers={"Content-Type": type_, "Content-Disposition": f'attachment; filename="{name}"'}
     )
+
+
+async def _sent(request: web.Request, file: Path, type_: str, name: str) -> web.StreamResponse:
+    """The file, some at a time: it may go when this returns."""
+    headers = {"Content-Type": type_, "Content-Disposition": f'attachment; filename="{name}"'}
+    answer = web.StreamResponse(headers=headers)
+    with file.open("rb") as content:
+        answer.content_length = os.fstat(content.fileno()).st_size
+        await answer.prepare(request)
+        while part := await asyncio.to_thread(content.read, _PART):
+            await answer.write(part)
+    await answer.write_eof()
+    return answer
 
 
 def _evidence(evidence: Evidence, lang: str) -> dict[str, Any]:

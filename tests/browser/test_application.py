@@ -17,8 +17,8 @@ from aiohttp import ClientSession
 from psycopg import AsyncConnection
 
 import reports.web
-import reports.web.api
 from projector.readmodel.live import NoLiveBuild
+from reports.as_excel import Workbook
 from reports.context import Context
 from reports.web.navigation import RAIL
 from reports.web.security import HEADERS
@@ -177,12 +177,11 @@ async def test_a_workbook_in_the_making_holds_nobody_up(
 ) -> None:
     begun, written = threading.Event(), threading.Event()
 
-    def long_work(*_: object, **__: object) -> bytes:
+    def long_work(*_: object) -> None:
         begun.set()
         assert written.wait(30)
-        return b""
 
-    monkeypatch.setattr(reports.web.api, "report_xlsx", long_work)
+    monkeypatch.setattr(Workbook, "add", long_work)
     export = asyncio.create_task(client.get(f"{site.base}/reports/inquiries.xlsx"))
     assert await asyncio.to_thread(begun.wait, 30)
     async with client.get(f"{site.base}/healthz") as answer:

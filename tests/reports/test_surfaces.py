@@ -6,6 +6,8 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
@@ -18,11 +20,11 @@ from domain.directory import Directory
 from domain.facts.company import DictionaryChanged, RulePublished
 from reports import formats
 from reports.as_csv import report_csv
-from reports.as_excel import report_xlsx
 from reports.as_json import dumps, report_json, value_json
 from reports.as_terminal import show
-from reports.drill import drill, lines_of
+from reports.drill import drill
 from reports.explain import explain
+from reports.export import write_xlsx
 from reports.params import parse, to_query
 from reports.result import Report, Value
 from reports.sql_views import analytics_ddl
@@ -126,12 +128,18 @@ async def test_sql_view_follows_published_rules(march: World) -> None:
     assert report.total["inquiries"] != (await march.report(valid_reasons="")).total["inquiries"]
 
 
+async def workbook(world: World, report: Report, **more: str) -> openpyxl.Workbook:
+    """The Excel file of a report as a spreadsheet reads it."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "report.xlsx"
+        assert await write_xlsx(world.conn, report.params, world.context, file, **more) == report  # type: ignore[arg-type]
+        return openpyxl.load_workbook(file)
+
+
 async def test_excel_equals_the_report_in_every_cell(march: World) -> None:
     report = await march.report()
-    lines = await lines_of(march.conn, report.params, march.context)
-    book = openpyxl.load_workbook(
-        io.BytesIO(report_xlsx(report, lines, march.directory, author="Ирина", site="http://x"))
-    )
+    book = await workbook(march, report, author="Ирина", site="http://x")
+    lines = (await drill(march.conn, report.params, march.context, limit=None)).lines
     assert book.sheetnames == ["Отчёт", "Строки", "Параметры", "Определения"]
     sheet = book["Отчёт"]
     flat = [*((path, g.values, g.label.ru) for path, g in nodes(report)), ((), report.total, "Итого")]
@@ -172,9 +180,9 @@ def _link(cell: Any) -> str:
 
 async def test_excel_leads_back_to_the_pages_where_their_address_is_known(march: World) -> None:
     report = await march.report(group="kind", filter="kind:not:chat")
-    lines = await lines_of(march.conn, report.params, march.context)
     site = "https://reports.example.ru"
-    book = openpyxl.load_workbook(io.BytesIO(report_xlsx(report, lines, march.directory, site=site)))
+    book = await workbook(march, report, site=site)
+    lines = (await drill(march.conn, report.params, march.context, limit=None)).lines
     assert book["Отчёт"]["A1"].value == report.title.ru
     page = _link(book["Отчёт"]["A1"])
     assert page == f"{site}/reports/inquiries?{to_query(report.params)}"
@@ -186,15 +194,14 @@ async def test_excel_leads_back_to_the_pages_where_their_address_is_known(march:
         assert _link(cell) == f"{site}/inquiries/{line.inquiry.inquiry_id}"
     told = {r[0].value: r[1] for r in book["Параметры"].iter_rows(min_row=2)}
     assert _link(told["Ссылка"]) == page
-    without = openpyxl.load_workbook(io.BytesIO(report_xlsx(report, lines, march.directory)))
+    without = await workbook(march, report)
     assert not any(c.hyperlink for sheet in without for row in sheet.iter_rows() for c in row)
 
 
 async def test_excel_takes_no_text_for_a_formula(world: World) -> None:
     await world.add(inquiry(channel="=1+1", source="+7", employee_id='=HYPERLINK("http://evil")'))
     report = await world.report(group="channel,employee")
-    lines = await lines_of(world.conn, report.params, world.context)
-    book = openpyxl.load_workbook(io.BytesIO(report_xlsx(report, lines, world.directory)))
+    book = await workbook(world, report)
     texts = [c for sheet in book for row in sheet.iter_rows() for c in row]
     assert "=1+1" in {c.value for c in texts}
     assert all(c.data_type != "f" for c in texts)
