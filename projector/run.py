@@ -6,9 +6,8 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
 
 import psycopg
 import structlog
@@ -23,27 +22,24 @@ from eventlog.contract import (
 )
 from eventlog.sealing import Undecodable
 from projector import positions
+from projector.backlog import Backlog
 from projector.batch import Applier, Batch, Item, Outcome, decode
 from projector.builds_store import prepare
-from projector.database import GONE, ISOLATED, RETRYABLE, Connection, connect, is_gone, retrying, within
+from projector.database import GONE, ISOLATED, RETRYABLE, is_gone, retrying
 from projector.errors import Fenced, ProjectorStopped, Standby
 from projector.facts import Place
 from projector.letters import DeadLetterLimit, reason_of
+from projector.link import Link
 from projector.metrics import Counters
 from projector.positions import Held
 from projector.settings import GROUP, ProjectorSettings
 
 log = structlog.get_logger(__name__)
 
-#: Seconds: longest wait for records; between looks at the end of the log; between signs of life of an idle owner.
+#: Seconds: longest wait for records; between looks for groups to be folded; between signs of life of an idle owner.
 _POLL_S = 0.5
 _LOOK_S = 1.0
 _BEAT_S = 2.0
-
-#: However slow the database is, one piece of work gets no more seconds than this.
-_LONGEST_S = 600.0
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,31 +71,28 @@ class Projector:
         self._limits = settings.limits
         self._applier = Applier(settings)
         self._dead = DeadLetterLimit(settings.limits)
-        self._conn: Connection | None = None
+        self._link = Link(settings)
         self._build_id: int | None = None
         self._held: dict[int, Held] = {}
         self._counters = Counters()
-        self._behind: int | None = None
-        self._bulk = False
+        self._backlog = Backlog(settings.limits)
         self._dirty = True
         self._standby = False
         self._running = False
-        self._log_up = False
         self._stopped: str | None = None
         self._stop = asyncio.Event()
-        self._patience_s = settings.limits.statement_s
-        self._looked = self._beaten = self._checked = 0.0
+        self._beaten = self._checked = 0.0
 
     def status(self) -> ProjectorStatus:
         """What this projector knows of itself, without asking anybody."""
         return ProjectorStatus(
             running=self._running,
-            database_up=self._conn is not None and not self._conn.broken,
-            log_up=self._log_up,
+            database_up=self._link.up,
+            log_up=self._backlog.log_up,
             build_id=self._build_id,
             held=dict(self._held),
-            behind=self._behind,
-            bulk=self._bulk,
+            behind=self._backlog.behind,
+            bulk=self._backlog.bulk,
             dirty=self._dirty,
             standby=self._standby,
             stopped=self._stopped,
@@ -146,15 +139,14 @@ class Projector:
             raise
         finally:
             self._running = False
-            await self._close()
+            await self._link.close()
 
     # --- one session: a database connection, a membership in the group, a build ------------------------------------
 
     async def _session(self, stop: asyncio.Event) -> None:
         self._held = {}
-        await self._reconnect()
-        assert self._conn is not None
-        self._build_id = await self._ask(prepare(self._conn, self._settings))
+        await self._link.renew()
+        self._build_id = await self._link.ask(prepare(self._link.conn, self._settings))
         subscription = self._log.subscribe(GROUP)
         try:
             await subscription.start(self._assigned, self._revoked)
@@ -166,33 +158,34 @@ class Projector:
             self._held = {}
 
     async def _turn(self, subscription: Subscription) -> None:
-        wait_s = 0.0 if self._dirty and not self._bulk and self._held else _POLL_S
-        size = self._limits.bulk_records if self._bulk else self._limits.batch_records
+        wait_s = 0.0 if self._dirty and not self._backlog.bulk and self._held else _POLL_S
         try:
-            records = await subscription.poll(max_records=size, max_wait_s=wait_s)
+            records = await subscription.poll(max_records=self._backlog.size, max_wait_s=wait_s)
         except RecordCorrupt as error:
             await self._bury_corrupt(subscription, error)
             return
         records = {p: found for p, found in records.items() if p in self._held and found}
         if records:
-            self._log_up = True  # an empty poll says nothing: an unreachable Kafka looks the same
+            self._backlog.log_up = True  # an empty poll says nothing: an unreachable Kafka looks the same
             await self._take_in(subscription, records)
         elif self._held:
             await self._idle()
-        await self._look()  # also with nothing to do: a spare one must know whether the log is there
+        await self._backlog.look(
+            self._log, self._held
+        )  # also with nothing to do: a spare one must know whether the log is there
         if self._held:
             await self._fold_some()
 
     async def _assigned(self, partitions: Sequence[int]) -> Mapping[int, int]:
-        conn, build_id = self._connection(), self._build()
+        conn, build_id = self._link.conn, self._build()
         polite = self._limits.stale_owner_s if self._log.engine == "embedded" else None
-        taken = await self._ask(
+        taken = await self._link.ask(
             positions.take(conn, build_id, partitions, self._settings.owner, polite_s=polite)
         )
         self._standby = False
         self._held.update(taken)
         self._counters.assignments += len(taken)
-        await self._ask(self._applier.adopt(conn, build_id))
+        await self._link.ask(self._applier.adopt(conn, build_id))
         self._dirty = True
         log.info("projector.assigned", build=build_id, positions={p: h.next_offset for p, h in taken.items()})
         return {p: h.next_offset for p, h in taken.items()}
@@ -230,9 +223,13 @@ class Projector:
             with attempt:
                 if attempt.retry_state.attempt_number > 1:
                     self._counters.retries += 1
-                return await self._ask(
+                return await self._link.ask(
                     self._applier.apply(
-                        self._connection(), self._build(), batch, fold=not self._bulk, check=self._dead.check
+                        self._link.conn,
+                        self._build(),
+                        batch,
+                        fold=not self._backlog.bulk,
+                        check=self._dead.check,
                     )
                 )
         raise AssertionError("unreachable: the last attempt raises")
@@ -245,9 +242,9 @@ class Projector:
                     return False
             return True
         log.error("projector.record_refused", place=batch.items[0].place, reason=reason_of(error))
-        outcome = await self._ask(
+        outcome = await self._link.ask(
             self._applier.bury(
-                self._connection(), self._build(), batch, reason_of(error), check=self._dead.check
+                self._link.conn, self._build(), batch, reason_of(error), check=self._dead.check
             )
         )
         self._advance(batch, outcome, 0.0)
@@ -276,7 +273,7 @@ class Projector:
         counters.facts_folded += outcome.folded.facts
         counters.rows_changed += outcome.folded.changed
         counters.dead_letters += sum(outcome.dead)
-        if outcome.directory_changed or self._bulk:
+        if outcome.directory_changed or self._backlog.bulk:
             self._dirty = True
 
     # --- between batches -------------------------------------------------------------------------------------------
@@ -284,33 +281,16 @@ class Projector:
     async def _idle(self) -> None:
         if time.monotonic() - self._beaten < _BEAT_S:
             return
-        await self._ask(positions.beat(self._connection(), self._build(), self._held))
+        await self._link.ask(positions.beat(self._link.conn, self._build(), self._held))
         self._beaten = time.monotonic()
-
-    async def _look(self) -> None:
-        """How far behind: many records are stored first and folded afterwards."""
-        if time.monotonic() - self._looked < _LOOK_S:
-            return
-        self._looked = time.monotonic()
-        try:
-            bounds = await self._log.bounds()
-        except LogUnavailable:
-            self._behind, self._log_up = None, False
-            return
-        self._log_up = True
-        self._behind = sum(bounds[p][1] - held.next_offset for p, held in self._held.items() if p in bounds)
-        edge = self._limits.bulk_behind // 10 if self._bulk else self._limits.bulk_behind
-        if (self._behind > edge) is not self._bulk:
-            self._bulk = not self._bulk
-            log.info("projector.bulk" if self._bulk else "projector.caught_up", behind=self._behind)
 
     async def _fold_some(self) -> None:
         """One chunk of dirty groups; when there were none, look again a second later."""
-        if self._bulk or (not self._dirty and time.monotonic() - self._checked < _LOOK_S):
+        if not self._backlog.fold_anyway or (not self._dirty and time.monotonic() - self._checked < _LOOK_S):
             return
         self._checked = time.monotonic()
         try:
-            outcome = await self._ask(self._applier.refold_dirty(self._connection(), self._build()))
+            outcome = await self._link.ask(self._applier.refold_dirty(self._link.conn, self._build()))
         except RETRYABLE:
             self._counters.retries += 1
             return
@@ -332,8 +312,8 @@ class Projector:
             if self._stop.is_set():
                 raise psycopg.OperationalError("told to stop while the database was away")
             try:
-                await self._reconnect()
-                found = await self._ask(positions.reread(self._connection(), self._build(), self._held))
+                await self._link.renew()
+                found = await self._link.ask(positions.reread(self._link.conn, self._build(), self._held))
                 continue
             except GONE as error:
                 if not is_gone(error):
@@ -349,36 +329,11 @@ class Projector:
         subscription.resume(self._held)
         log.info("projector.database_back")
 
-    async def _ask(self, work: Coroutine[Any, Any, T]) -> T:
-        """Work on the database, within a bound that grows when it was not enough: a slow server is not a dead one."""
-        try:
-            result = await within(self._patience_s, work)
-        except TimeoutError:
-            self._patience_s = min(self._patience_s * 2, _LONGEST_S)
-            raise
-        self._patience_s = self._limits.statement_s
-        return result
-
-    async def _reconnect(self) -> None:
-        await self._close()
-        self._conn = await connect(self._settings.database_url)
-
     async def _give_back(self) -> None:
-        if self._conn is not None and self._held and self._build_id is not None:
+        if self._link.up and self._held:
             with contextlib.suppress(psycopg.Error):
                 async with asyncio.timeout(3):
-                    await positions.release(self._conn, self._build_id, self._held)
-
-    async def _close(self) -> None:
-        conn, self._conn = self._conn, None
-        if conn is not None:
-            with contextlib.suppress(psycopg.Error, OSError):
-                await conn.close()
-
-    def _connection(self) -> Connection:
-        if self._conn is None:
-            raise psycopg.OperationalError("not connected")
-        return self._conn
+                    await positions.release(self._link.conn, self._build(), self._held)
 
     def _build(self) -> int:
         assert self._build_id is not None, "a session begins with its build"

@@ -1,6 +1,6 @@
 """One contender of the live projection, in a process of its own: ``python -m tests.bench.projecting KIND LOG URL``.
 
-KIND is ``leadfold`` (the real projector), ``counters`` (the floor: forty lines that fold counters per client and write them
+KIND is ``leadfold`` (the real projector), ``batches`` (the same, folding after each batch), ``counters`` (the floor: forty lines that fold counters per client and write them
 by one statement a batch) or ``upsert`` (what a sink does: every fact as a row, nothing folded). Prints JSON: facts,
 seconds until all was committed, processor seconds of this process.
 """
@@ -33,8 +33,17 @@ Connection = AsyncConnection[Any]
 
 
 async def leadfold(log: EmbeddedLog, url: str) -> None:
-    """The real one, on its live path: every batch is folded at once, whatever waits behind it."""
-    settings = ProjectorSettings(database_url=url, limits=Limits(batch_records=BATCH, bulk_behind=1 << 40))
+    """The real one as it is shipped: far behind it stores first and folds each client once, near the end batch by batch."""
+    await _project(log, url, Limits())
+
+
+async def batches(log: EmbeddedLog, url: str) -> None:
+    """The real one with every batch folded at once, whatever waits behind it."""
+    await _project(log, url, Limits(batch_records=BATCH, bulk_behind=1 << 40))
+
+
+async def _project(log: EmbeddedLog, url: str, limits: Limits) -> None:
+    settings = ProjectorSettings(database_url=url, limits=limits)
     stop = asyncio.Event()
     projector = asyncio.create_task(Projector(log, settings).run(stop))
     waited = await wait_visible(log, url, 3600)
@@ -121,7 +130,7 @@ async def _each_batch(
         await apply(batch, offset)
 
 
-KINDS = {"leadfold": leadfold, "counters": counters, "upsert": upsert}
+KINDS = {"leadfold": leadfold, "batches": batches, "counters": counters, "upsert": upsert}
 
 
 async def main(kind: str, file: str, url: str) -> dict[str, float]:

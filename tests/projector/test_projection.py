@@ -208,3 +208,30 @@ async def test_nothing_changed_writes_nothing(tmp_path: Path, database_url: str)
         await visible(log, given)
         assert query(database_url, "select xmin::text from LIVE.client") == before
         assert projector.status().counters["projector_rows_changed_total"] == changed
+
+
+@pytest.mark.parametrize("patience_s", [0.0, 60.0])
+async def test_far_behind_groups_are_folded_late_but_not_for_ever(
+    tmp_path: Path, database_url: str, patience_s: float
+) -> None:
+    """A log that grows as fast as it is read must not keep the tables as they are."""
+    given = settings(
+        database_url, batch_records=20, bulk_records=20, bulk_behind=50, bulk_s=patience_s, refold_groups=50
+    )
+    seen: set[int] = set()
+    async with opened(tmp_path) as log:
+        await put(log, [call(n, f"c{n}", n) for n in range(8000)])
+        async with running(log, given) as projector:
+            for _ in range(1500):
+                await asyncio.sleep(0.01)
+                if projector.status().bulk:
+                    touches, at = query(database_url, _STANDING)[0]
+                    if at == 8000 or len(seen) > 1:
+                        break
+                    seen.add(touches)
+            await visible(log, given, 60)
+    assert (len(seen) > 1) is (patience_s == 0)
+    assert query(database_url, "select count(*) from LIVE.touch") == [(8000,)]
+
+
+_STANDING = 'select (select count(*) from LIVE.touch), (select next_offset from leadfold.position where "partition" = 0)'
