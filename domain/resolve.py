@@ -163,11 +163,13 @@ class _Households:
         self.things = _Joined(set())
         self.first_seen: dict[str, None] = {}
         for n, event in enumerate(events):
+            if isinstance(event.data, IdentityLinked) and not isinstance(event.data, IdentityUnlinked):
+                self._join(self.facts.who[n])  # an operator's word goes before what facts share
+        for n, event in enumerate(events):
             who, what = self.facts.who[n], self.facts.what[n]
             self.first_seen.update(dict.fromkeys(who))
             if not isinstance(event.data, IdentityUnlinked):
-                for other in who[1:]:
-                    self.joined.join(who[0], other)
+                self._join(who)
             for other in what[1:]:
                 self.things.join(what[0], other)
         self.anchor: dict[str, str] = {}
@@ -182,6 +184,10 @@ class _Households:
         self.roots = [self._root(n) for n in range(len(events))]
         self._lead_visitors()
         self._own_by_visitor()
+
+    def _join(self, who: list[str]) -> None:
+        for other in who[1:]:
+            self.joined.join(who[0], other)
 
     def named(self, n: int) -> str | None:
         """The anchor of the client whom a fact names by a strong ref; a marked ref stands for itself."""

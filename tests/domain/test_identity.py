@@ -180,3 +180,16 @@ def test_what_says_only_a_lead_of_nobody_lies_together() -> None:
     story.say(TaskCreated(task_id="T", lead_id="7"), at(hours=1))
     story.say(LeadOpened(lead_id="7"), at(hours=2))
     assert len(story.fold().clients) == 1
+
+
+def test_a_link_goes_before_what_a_fact_shares() -> None:
+    """Both cannot hold beside the un-link: the operator's word stands."""
+    story = Story()
+    story.call("1", at(), phone=SECOND)
+    story.form("f", at(hours=1), phone=PHONE, email="a@b.example")
+    story.say(IdentityUnlinked(a="a@b.example", b=SECOND), at(hours=2))
+    story.say(IdentityLinked(a=SECOND, b=PHONE), at(hours=3))
+    assert sorted((c.phones, c.emails) for c in story.fold().clients) == [
+        ((), ("a@b.example",)),
+        ((PHONE, SECOND), ()),
+    ]
