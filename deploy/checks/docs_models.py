@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from deploy.checks.docs_tables import table
+from deploy.checks.docs_tables import table, without_codes
 from domain.facts.base import Subject
 from domain.facts.registry import FACTS
 from ingest.adapters.native import TYPES
@@ -58,7 +58,7 @@ def facts_tables() -> str:
         )
         first = (model.__doc__ or "").strip().splitlines()[0].replace("``", "`")
         more = " Besides, any field of the table above." if about else ""
-        parts.append(f"### `{type_}`\n\n{first}{more}\n")
+        parts.append(f"### `{type_}`\n\n{without_codes(first)}{more}\n")
         own = [name for name in model.model_fields if name not in inherited]
         if own:
             parts.append(_fields(model, inherited))
@@ -81,7 +81,7 @@ def _about(schema: dict[str, Any], name: str) -> str:
     text = found.get("description") or next(
         (a["description"] for a in found.get("anyOf", ()) if "description" in a), ""
     )
-    return str(text)
+    return without_codes(str(text))
 
 
 def kind_of(annotation: Any) -> str:

@@ -1,11 +1,12 @@
 """Writes the tables of the documentation from the code: settings, rules, metrics, commands."""
 
+import re
 import types
 import typing
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import typer.main
 from annotated_types import Ge, Gt, Le, MaxLen, MinLen
@@ -18,6 +19,15 @@ from domain.rules import Rules
 from leadfold import metrics
 from leadfold.cli import app as command_line
 from leadfold.settings import Settings
+
+#: Numbers of rules and decisions, by which developers find the definition: they say nothing to those who read a page.
+_CODES: Final = re.compile(r"\s*\((?:(?:[GRL]\d+(?:\.\d+)?|D-\d+\.\d+)(?:, |–)?)+\)")
+
+
+def without_codes(text: str) -> str:
+    """The text without «(D-0.5)», «(G9, R0.50)»."""
+    return _CODES.sub("", text)
+
 
 #: Meanings of settings whose field says nothing.
 MEANINGS = {
@@ -133,7 +143,7 @@ def _settings() -> Iterator[Setting]:
 
 def _setting(path: str, field: FieldInfo, environment: str, *, listed: bool) -> Setting:
     meaning = MEANINGS.get(path) or field.description or MEANINGS[path]
-    return Setting(path, environment, _default(field), meaning, _limits(field), listed)
+    return Setting(path, environment, _default(field), without_codes(meaning), _limits(field), listed)
 
 
 def model_in(annotation: Any) -> type[BaseModel] | None:
@@ -217,7 +227,10 @@ def rules_table() -> str:
     """The rules by which facts are interpreted."""
     return table(
         ("rule", "default", "meaning"),
-        ((f"`{name}`", _default(field), RULES[name]) for name, field in Rules.model_fields.items()),
+        (
+            (f"`{name}`", _default(field), without_codes(RULES[name]))
+            for name, field in Rules.model_fields.items()
+        ),
     )
 
 

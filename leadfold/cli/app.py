@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 
 import structlog
 import typer
+from typer.core import TyperOption
 
 from leadfold import logs
 from leadfold.cli import common
@@ -38,7 +39,7 @@ def _options(
 def _new_app() -> typer.Typer:
     made = typer.Typer(
         name="leadfold",
-        help="Webhooks in, immutable events on a log, one pure fold, Postgres read models, reports.",
+        help="Webhooks of telephony, chats, forms and CRM in; reports on inquiries, bookings, arrivals and sales out.",
         epilog=EXIT_CODES,
         no_args_is_help=True,
         rich_markup_mode="markdown",
@@ -49,6 +50,18 @@ def _new_app() -> typer.Typer:
     made.callback()(_options)
     return made
 
+
+def _flags_take_no_value() -> None:
+    """Typer's help writes the type ``<bool>`` beside a flag, as if one had to be given."""
+    shown = TyperOption.display_type_rich
+
+    def told(self: TyperOption, ctx: Any) -> str | None:
+        return None if self.is_flag else shown(self, ctx)
+
+    TyperOption.display_type_rich = told  # type: ignore[method-assign]
+
+
+_flags_take_no_value()
 
 #: All commands, once `register` was called.
 app = _new_app()

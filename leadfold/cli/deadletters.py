@@ -25,7 +25,7 @@ from leadfold.cli.common import (
 from leadfold.settings import Settings
 
 app = typer.Typer(
-    help="Events that could not be read or folded: list, look into, try again.",
+    help="Events that could not be folded. They stay on the log, and reports go on without them: list, look into, try again.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
     rich_markup_mode="markdown",
@@ -55,7 +55,9 @@ def list_(
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 1000,
     as_json: Json = False,
 ) -> None:
-    """Open dead letters, the newest first.
+    """Open dead letters, the newest first. `place` is partition:offset on the log, `reason` what went wrong.
+
+    None is the rule. After an upgrade or a corrected dictionary: `leadfold deadletters retry`.
 
     Example: `leadfold deadletters list --json | jq length`
     """
@@ -92,7 +94,7 @@ async def _list(settings: Settings, resolved: bool, limit: int) -> list[Any]:
 
 @app.command("show")
 def show(number: Annotated[int, typer.Argument(help="From the list.")], as_json: Json = False) -> None:
-    """One dead letter with the event on the log, decoded as far as it can be.
+    """One dead letter with the whole reason and the event on the log, decoded as far as it can be.
 
     Example: `leadfold deadletters show 17`
     """
@@ -135,7 +137,7 @@ def retry(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Try again, after a fix. Exit code 1 when some still fail.
+    """Fold them again, after a fix: those that succeed are in the reports at once. Exit code 1 when some still fail.
 
     Example: `leadfold deadletters retry 17 18`
     """

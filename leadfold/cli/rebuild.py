@@ -78,7 +78,7 @@ def rebuild(
 ) -> None:
     """Fill new tables from the log, catch up, and put them live in one transaction; readers keep reading.
 
-    An error leaves the live tables as they are. Needed after a change of the fold's code only to compare or to be
+    It takes room for a second set of tables. An error leaves the live ones as they are. Needed after a change of the fold's code only to compare or to be
     quick: the projector folds again by itself in the background. `leadfold status --json` names the builds there are.
 
     Example: `leadfold rebuild --compare && leadfold rebuild --switch build_0002`

@@ -57,8 +57,10 @@ def replay(
 ) -> None:
     """Apply a range of the log to the live read models once more.
 
-    What they have already changes nothing; positions stay. With `--retranslate` the raw webhooks are translated anew and what comes out is appended under a higher
-    revision, so the log keeps both and readers take the newer.
+    Needed when an adapter was mended (`--retranslate`), or to make sure of a range. What the tables have already changes nothing,
+    positions stay, and the service may run on. To tell all of history anew: `leadfold rebuild`.
+
+    With `--retranslate` the raw webhooks are translated anew and what comes out is appended under a higher revision, so the log keeps both and readers take the newer.
 
     Examples: `leadfold replay --since 2026-03-01 --dry-run`, `leadfold replay --retranslate --source main`
     """

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -12,6 +13,9 @@ from rich.markup import escape
 from leadfold.cli.common import Exit, Json, config, out, print_json, print_table, run_async
 from leadfold.config_file import Config
 from leadfold.settings import Settings
+
+if TYPE_CHECKING:
+    from projector.status import SourceStatus
 
 
 def register(app: typer.Typer) -> None:
@@ -205,8 +209,17 @@ def _show(found: dict[str, Any]) -> None:
     out.print(f"dead     {dead}" + ("  [red]leadfold deadletters list[/]" if dead else ""))
     live = projection["live"]
     out.print(f"live     {live.schema} ({live.purpose}), rules {projection['rules']}")
-    if projection["sources"]:
+    senders, own = by_origin(projection["sources"])
+    if own:
+        out.print(f"company  {sum(s.records for s in own)} events of leadfold.toml and imported files")
+    if senders:
         print_table(
             ("source", "last event happened", "received", "records"),
-            ((s.source, s.last_time, s.last_received, s.records) for s in projection["sources"]),
+            ((s.source, s.last_time, s.last_received, s.records) for s in senders),
         )
+
+
+def by_origin(sources: Sequence[SourceStatus]) -> tuple[list[SourceStatus], list[SourceStatus]]:
+    """Sources that send deliveries, and what comes from the settings and from files: that has no «last event»."""
+    own = [s for s in sources if s.source.startswith(("/config/", "/import/"))]
+    return [s for s in sources if s not in own], own

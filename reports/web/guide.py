@@ -55,7 +55,7 @@ def guide_of(setup: Setup, directory: Directory | None, now: datetime, lang: str
         add=f"{program} sources add main --provider sipuni",
         add_crm=f"{program} sources add crm --provider native",
         urls=f"{program} sources list",
-        checks=tuple(f"{program} sources check {name}" for name in names[:3]),
+        checks=(*(f"{program} sources check {name}" for name in names[:2]), f"{program} status"),
         post=f"curl {setup.ingest_url}/v1/events -H 'Authorization: Bearer KEY' \\\n"
         f"  -H 'Content-Type: application/json' \\\n  -d '{json.dumps(event)}'",
         csv=_CSV.format(day=f"{now:%d.%m.%Y}"),

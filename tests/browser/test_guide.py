@@ -97,7 +97,9 @@ async def test_a_new_installation_shows_the_first_steps_and_then_the_report(
         await expect(steps).to_have_count(3)
         await expect(steps.first).to_contain_text("main (sipuni)")
         await expect(steps.first.locator("pre")).to_have_text(f"{PROGRAM} sources list")
-        await expect(steps.nth(1).locator("pre")).to_have_text(f"{PROGRAM} sources check main")
+        await expect(steps.nth(1).locator("pre")).to_have_text(
+            f"{PROGRAM} sources check main\n{PROGRAM} status"
+        )
         async with bare.connection() as conn:
             await conn.execute(f"drop schema {SCHEMA} cascade".encode())
             await load(conn, bare.directory, list(sample.groups()))

@@ -50,6 +50,15 @@ def test_every_command_teaches(name: str) -> None:
             assert getattr(option, "help", None), f"{name} {option.name}"
 
 
+def test_flags_are_shown_without_a_value() -> None:
+    for arguments in (["--help"], ["rebuild", "--help"]):
+        told = subprocess.run(
+            [sys.executable, "-m", "leadfold", *arguments], capture_output=True, text=True, check=True
+        ).stdout
+        assert "<bool>" not in told
+        assert "FILE" in told  # options with a value still say so
+
+
 SERVES = ("run", "ingest", "project", "report serve", "openapi", "demo")
 
 

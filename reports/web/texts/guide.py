@@ -21,8 +21,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "Instead of sipuni: {names}. The command also tells where the address goes.",
     ),
     "guide.check": (
-        "Проверить, что адрес принимает и что по нему уже приходило:",
-        "Check that the address accepts, and what has come by it:",
+        "Проверить, что по адресу принимают, и посмотреть, что и когда пришло:",
+        "Check that the address accepts, and see what came and when:",
     ),
     "guide.configured": ("Настроены: {names}.", "Configured: {names}."),
     "guide.categories": ("Категории", "Categories"),
