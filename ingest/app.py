@@ -16,7 +16,7 @@ import orjson
 import structlog
 from aiohttp import web
 
-from eventlog.contract import EventLog, Record, RecordTooLarge
+from eventlog.contract import AppendFailed, EventLog, Record, RecordTooLarge
 from eventlog.drainer import Drainer
 from eventlog.spool import Spool
 from ingest import metrics as m
@@ -25,8 +25,9 @@ from ingest.adapters.contract import Adapter, Answer, json_answer
 from ingest.adapters.registry import adapters
 from ingest.connections import Connections
 from ingest.delivery import Delivery
-from ingest.durable import NotDurable, Store
+from ingest.durable import NotDurable, Store, Where
 from ingest.journal import server_logger, trace_of
+from ingest.lane import Lane
 from ingest.limits import DEFAULT_LIMITS, Limits
 from ingest.rates import Places, Rates
 from ingest.sources import NATIVE, SourceBook, SourceConfig
@@ -43,9 +44,8 @@ _NO_KEY: Final = replace(
 _RETRY: Final = json_answer(
     {"result": "error", "error": "nothing can be stored at the moment"}, 503, {"Retry-After": "5"}
 )
-_CORS: Final = {"Access-Control-Allow-Origin": "*", "Vary": "Origin"}
 _PREFLIGHT: Final = {
-    **_CORS,
+    **wire.CORS,
     "Access-Control-Allow-Methods": "POST, GET, OPTIONS",
     "Access-Control-Allow-Headers": "Content-Type, Authorization, X-Api-Key",
     "Access-Control-Max-Age": "86400",
@@ -129,6 +129,17 @@ def _has_key(request: web.Request) -> bool:
     return any(name in request.headers for name in ("Authorization", "X-Api-Key", "webhook-signature"))
 
 
+@dataclass(slots=True)
+class Sealed:
+    """A delivery on its way to the log. ``began``: when, `time.monotonic`."""
+
+    delivery: Delivery
+    adapter: Adapter
+    translated: Translated
+    records: list[Record]
+    began: float = field(default_factory=time.monotonic)
+
+
 class FrontDoor:
     """The handlers, and what they share."""
 
@@ -138,6 +149,7 @@ class FrontDoor:
         self.store = Store(deps.log, deps.spool, deadline_s=deps.deadline_s)
         self._rates = Rates(deps.limits.rate_per_s, deps.limits.rate_burst)
         self._places = Places(deps.limits.max_in_flight)
+        connections.lane = Lane(self)
         self.drainer = Drainer(deps.spool, deps.log) if deps.spool is not None and deps.drain else None
 
     @property
@@ -184,10 +196,8 @@ class FrontDoor:
         began = time.perf_counter()
         try:
             answer = await work()
-        except Exception as error:  # noqa: BLE001 - the provider repeats what got a 503; a 500 it might give up
-            log.error("ingest.failed", error=type(error).__name__, trace=trace_of(error))
-            deps.metrics.delivered("unknown", "unavailable")
-            answer = _RETRY
+        except Exception as error:  # noqa: BLE001 - see `failed`
+            answer = self.failed(error)
         deps.metrics.request.observe(time.perf_counter() - began)
         return wire.respond(answer, request)
 
@@ -204,10 +214,7 @@ class FrontDoor:
         if not adapter.authenticate(delivery):
             self._refused(source.name)
             return _UNKNOWN
-        answer = await self._take(delivery, adapter)
-        if adapter.BROWSERS and delivery.header("origin"):
-            return replace(answer, headers={**answer.headers, **_CORS})
-        return answer
+        return wire.for_browsers(await self._take(delivery, adapter), delivery, adapter)
 
     def _may_send(self, request: web.Request, source: SourceConfig, adapter: Adapter) -> bool:
         """Whether a body that is still on its way is worth waiting for: who has a wrong key in the path sends none."""
@@ -240,6 +247,11 @@ class FrontDoor:
 
     async def _take(self, delivery: Delivery, adapter: Adapter) -> Answer:
         """Translate an authenticated delivery, make it durable, answer."""
+        sealed = self.prepared(delivery, adapter)
+        return sealed if isinstance(sealed, Answer) else await self.durable(sealed)
+
+    def prepared(self, delivery: Delivery, adapter: Adapter) -> Answer | Sealed:
+        """An authenticated delivery, ready for the log (then it has a place), or what to answer at once."""
         deps, name = self.deps, delivery.source.name
         wait_s = self._rates.wait_s(name, time.monotonic())
         if wait_s:
@@ -251,38 +263,55 @@ class FrontDoor:
             deps.metrics.delivered(name, "busy")
             return _RETRY
         try:
-            return await self._taken(delivery, adapter)
-        finally:
+            deps.metrics.seen(name, delivery.received.timestamp())
+            translated = translate(delivery, adapter, deps.key_secret)
+            if not translated.probe:
+                records, translated = records_of(translated, delivery, adapter, deps.key_secret)
+                return Sealed(delivery, adapter, translated, records)
+        except BaseException:
             self._places.give(name)
+            raise
+        self._places.give(name)
+        deps.metrics.delivered(name, "probe")
+        return translated.answer
 
-    async def _taken(self, delivery: Delivery, adapter: Adapter) -> Answer:
-        deps, name = self.deps, delivery.source.name
-        deps.metrics.seen(name, delivery.received.timestamp())
-        translated = translate(delivery, adapter, deps.key_secret)
-        if translated.probe:
-            deps.metrics.delivered(name, "probe")
-            return translated.answer
-        records, translated = records_of(translated, delivery, adapter, deps.key_secret)
+    async def durable(self, sealed: Sealed, failed: AppendFailed | None = None) -> Answer:
+        """Make it durable and answer; ``failed`` tells how the log's own future (`Store.submit`) ended."""
+        deps, name = self.deps, sealed.delivery.source.name
         try:
-            where, translated = await self._put(records, translated, delivery, adapter)
+            where = await self._put(sealed, failed)
         except NotDurable:
             deps.metrics.delivered(name, "unavailable")
             log.error("ingest.not_durable", source=name)
             return _RETRY
-        self._count(name, where, translated)
-        return translated.answer
+        finally:
+            self._places.give(name)
+        self._count(sealed, where)
+        return sealed.translated.answer
 
-    async def _put(
-        self, records: list[Record], translated: Translated, delivery: Delivery, adapter: Adapter
-    ) -> tuple[str, Translated]:
-        began = time.perf_counter()
+    async def _put(self, sealed: Sealed, failed: AppendFailed | None) -> Where:
         try:
-            where = await self.store.put(records)
-        except RecordTooLarge:  # this log takes less than the contract's limit
-            records, translated = cut_records(translated, delivery, adapter, self.deps.key_secret)
-            where = await self.store.put(records)
-        self.deps.metrics.appended("log" if where == "logged" else "spool", time.perf_counter() - began)
-        return where, translated
+            if failed is None:
+                return await self.store.put(sealed.records)
+            if not isinstance(failed, RecordTooLarge):
+                return await self.store.rescue(sealed.records, failed, began=sealed.began)
+        except RecordTooLarge:
+            pass
+        # This log takes less than the contract's limit.
+        sealed.records, sealed.translated = cut_records(
+            sealed.translated, sealed.delivery, sealed.adapter, self.deps.key_secret
+        )
+        return await self.store.put(sealed.records)
+
+    def released(self, sealed: Sealed) -> None:
+        """It will not be made durable: its place is free."""
+        self._places.give(sealed.delivery.source.name)
+
+    def stored(self, sealed: Sealed) -> Answer:
+        """The log's own future ended well."""
+        self._places.give(sealed.delivery.source.name)
+        self._count(sealed, "logged")
+        return wire.for_browsers(sealed.translated.answer, sealed.delivery, sealed.adapter)
 
     def _preflight(self, delivery: Delivery, adapter: Adapter) -> Answer:
         """A browser asks whether it may post. It sends no keys yet: only a secret in the path can be checked."""
@@ -294,12 +323,12 @@ class FrontDoor:
 
     def _delivery(self, request: web.Request, body: bytes, source: SourceConfig) -> Delivery:
         return wire.delivery_of(
-            request, body, source, received=self._received(request), limits=self.deps.limits
+            request, body, source, received=self.received(request.headers), limits=self.deps.limits
         )
 
-    def _received(self, request: web.Request) -> datetime:
+    def received(self, headers: Mapping[str, str]) -> datetime:
         """Now; or when a replay says that the delivery came, where that is believed."""
-        given = request.headers.get(RECEIVED_HEADER) if self.deps.accept_received_header else None
+        given = headers.get(RECEIVED_HEADER) if self.deps.accept_received_header else None
         if given:
             with contextlib.suppress(ValueError):
                 moment = datetime.fromisoformat(given)
@@ -309,8 +338,9 @@ class FrontDoor:
 
     # --- counting ---------------------------------------------------------------------------------------------
 
-    def _count(self, name: str, where: str, translated: Translated) -> None:
-        deps = self.deps
+    def _count(self, sealed: Sealed, where: Where) -> None:
+        deps, name, translated = self.deps, sealed.delivery.source.name, sealed.translated
+        deps.metrics.appended("log" if where == "logged" else "spool", time.monotonic() - sealed.began)
         deps.metrics.delivered(name, "unreadable" if translated.unreadable else where)
         for event in translated.events:
             deps.metrics.fact(name, event.type)
@@ -320,6 +350,17 @@ class FrontDoor:
             )
         elif _CHATTER.isEnabledFor(logging.DEBUG):  # asked before anything is put together
             log.debug("ingest.accepted", source=name, where=where, events=event_ids(translated))
+
+    def refused(self, name: str) -> Answer:
+        """A wrong key: counted, and what to answer."""
+        self._refused(name)
+        return _UNKNOWN
+
+    def failed(self, error: Exception) -> Answer:
+        """Whatever was raised becomes a 503 and no traceback: the provider repeats it; a 500 he might give up."""
+        log.error("ingest.failed", error=type(error).__name__, trace=trace_of(error))
+        self.deps.metrics.delivered("unknown", "unavailable")
+        return _RETRY
 
     def _refused(self, name: str) -> None:
         self.deps.metrics.delivered(name, "refused")

@@ -12,8 +12,11 @@ from collections.abc import AsyncIterator
 from typing import Any, Final, cast
 
 from aiohttp import web
+from aiohttp.http_parser import RawRequestMessage
 
+from ingest.lane import Lane
 from ingest.limits import Limits
+from ingest.wire import UNREAD
 
 _LOOK_S: Final = 0.5
 #: When there is no room, so many of the idle connections are closed at once: looking for them costs a sort.
@@ -25,10 +28,14 @@ _FAILED: Final = b'{"result":"error","error":"it failed here"}'
 class Connection(web.RequestHandler):
     """One connection. Loop times since when a head is waited for, and since when an answer is not read; 0: not so."""
 
-    __slots__ = ("head_since", "line", "partial", "unread_since")
+    __slots__ = ("_held", "_lane", "head_since", "line", "partial", "unread_since")
 
-    def __init__(self, manager: Listener, *, loop: asyncio.AbstractEventLoop, **settings: Any) -> None:
+    def __init__(
+        self, manager: Listener, lane: Lane | None, *, loop: asyncio.AbstractEventLoop, **settings: Any
+    ) -> None:
         super().__init__(manager, loop=loop, **settings)
+        self._lane = lane
+        self._held: asyncio.Future[None] | None = None  # aiohttp waits here while the short way is taken
         self.head_since = self.unread_since = 0.0
         self.partial = False  # a head has begun
         self.line: asyncio.Transport | None = None  # aiohttp forgets its own when it wants to close
@@ -55,7 +62,10 @@ class Connection(web.RequestHandler):
         """aiohttp's own, and a look whether a head has begun that is not whole."""
         if not self.partial and not data.isascii() and (self.idle or not self._request_count):
             data = escaped(data)
-        super().data_received(data)
+        if self._lane is None or self.partial or len(data) > self._lane.largest or not self.idle:
+            super().data_received(data)
+        elif self._taken(self._lane, data):
+            return
         waiter = self._waiter
         # the first bytes may come before aiohttp waits for them
         if self._request_count and (waiter is None or waiter.done()):
@@ -63,6 +73,53 @@ class Connection(web.RequestHandler):
         elif not self.partial:
             self.partial = True
             self.head_since = self.head_since or self._loop.time()
+
+    def _taken(self, lane: Lane, data: bytes) -> bool:
+        """Whether one whole request came that goes the short way; otherwise aiohttp is told what came."""
+        self._held, self._waiter = self._waiter, None  # aiohttp shall sleep on
+        super().data_received(data)
+        if len(self._messages) == 1 and not self._upgraded:
+            message, payload = self._messages[0]
+            if isinstance(message, RawRequestMessage) and lane.take(self, message, payload):
+                return True
+        self._wake()
+        return False
+
+    def begin(self) -> None:
+        """The one request that waits goes the short way."""
+        self._messages.popleft()
+        if self._parser is not None:
+            self._parser.message_consumed()
+        if self._manager is not None:
+            self._manager.requests_count += 1
+        self.head_since, self.partial = 0.0, False
+        self._request_in_progress = True
+
+    def answer(self, data: bytes) -> None:
+        """Answer the request of `begin`. Nothing happens when the caller is gone."""
+        self._request_in_progress = False
+        if self._handler_waiter is not None and not self._handler_waiter.done():
+            self._handler_waiter.set_result(None)
+        transport = self.transport
+        if transport is not None and not transport.is_closing():
+            transport.write(data)
+            if transport.get_write_buffer_size() > UNREAD:
+                self.force_close()  # he asks and asks, and reads no answer
+            self._next_keepalive_close_time = ends = self._loop.time() + self._keepalive_timeout
+            if self._keepalive_handle is None:
+                self._keepalive_handle = self._loop.call_at(ends, self._process_keepalive)
+        self._wake()
+
+    def _wake(self) -> None:
+        """aiohttp's turn again: what came meanwhile, or the end."""
+        waiter, self._held = self._held, None
+        if waiter is None or waiter.done():
+            return
+        self._waiter = waiter
+        if self._close or self._force_close:
+            waiter.cancel()
+        elif self._messages:
+            waiter.set_result(None)
 
     def pause_writing(self) -> None:
         """The caller does not read what we answered."""
@@ -93,7 +150,7 @@ class Connection(web.RequestHandler):
 class Listener(web.Server):
     """All connections of one application."""
 
-    def __init__(self, usual: web.Server, limits: Limits) -> None:
+    def __init__(self, usual: web.Server, limits: Limits, lane: Lane | None) -> None:
         super().__init__(
             usual.request_handler,
             request_factory=usual.request_factory,
@@ -101,12 +158,13 @@ class Listener(web.Server):
             **usual._kwargs,  # noqa: SLF001
         )
         self._limits = limits
+        self._lane = lane
         self._ending = 0
         self.closed = {"slow": 0, "crowded": 0}
 
     def __call__(self) -> web.RequestHandler:
         """A protocol for a new connection."""
-        return Connection(self, loop=self._loop, **self._kwargs)
+        return Connection(self, self._lane, loop=self._loop, **self._kwargs)
 
     def make_room(self) -> None:
         """Close the connections that were idle longest when there are too many; the newest when none is idle."""
@@ -154,6 +212,8 @@ class Connections:
     """Serves an application by connections of ours, by whatever runner it is started."""
 
     def __init__(self, app: web.Application, limits: Limits) -> None:
+        #: The short way of deliveries, once there is a front door.
+        self.lane: Lane | None = None
         self._limits = limits
         self._listeners: list[Listener] = []
         # aiohttp has no public way to choose the protocol of an application
@@ -171,7 +231,7 @@ class Connections:
         return sum(one.closed[why] for one in self._listeners)
 
     def _make(self, **settings: Any) -> Listener:
-        listener = Listener(self._aiohttps(**settings), self._limits)
+        listener = Listener(self._aiohttps(**settings), self._limits, self.lane)
         self._listeners.append(listener)
         return listener
 

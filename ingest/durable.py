@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
 import structlog
 
-from eventlog.contract import AppendFailed, EventLog, Record, RecordTooLarge
+from eventlog.contract import AppendFailed, EventLog, Position, Record, RecordTooLarge
 from eventlog.spool import Spool
 
 log = structlog.get_logger(__name__)
@@ -47,6 +48,7 @@ class Store:
         self._spool = spool
         self._deadline_s = deadline_s
         self._now = monotonic
+        self._log_s = deadline_s if spool is None else deadline_s * (1 - _SPOOL_SHARE)
         self._leave_until: float | None = None  # None: the log is fine
         self._trying = False
 
@@ -71,15 +73,47 @@ class Store:
         if self._spool is None:
             return await self._only_log(records)
         tried = self._may_try()
-        if tried and await self._to_log(records, self._deadline_s * (1 - _SPOOL_SHARE)):
+        if tried and await self._to_log(records, self._log_s):
             return "logged"
+        return await self._to_spool(self._spool, records, ends, tried=tried)
+
+    def submit(self, records: Sequence[Record]) -> asyncio.Future[list[Position]] | None:
+        """Begin a `put` where all goes well: the log's own future, or None when `put` is to be called instead.
+
+        A future that fails is to be followed by `rescue`.
+
+        Raises:
+            RecordTooLarge: no log will ever take them.
+        """
+        if self._leave_until is not None:
+            return None
         try:
-            await self._spool.put(records, deadline_s=max(0.05, ends - self._now()))
+            return self._log.submit(records, deadline_s=self._log_s)
+        except RecordTooLarge:
+            raise
+        except AppendFailed as error:
+            self._went_away(error)
+            return None
+
+    async def rescue(self, records: Sequence[Record], error: AppendFailed, *, began: float) -> Where:
+        """What is left to do after a `submit` whose future failed with ``error``; it began so by the clock of `Store`.
+
+        Raises:
+            NotDurable: the spool did not take them in time.
+        """
+        self._went_away(error)
+        if self._spool is None:
+            raise NotDurable
+        return await self._to_spool(self._spool, records, began + self._deadline_s, tried=True)
+
+    async def _to_spool(self, spool: Spool, records: Sequence[Record], ends: float, *, tried: bool) -> Where:
+        try:
+            await spool.put(records, deadline_s=max(0.05, ends - self._now()))
             return "spooled"
         except RecordTooLarge:
             raise
         except AppendFailed as error:
-            log.error("ingest.spool_refused", error=type(error).__name__, depth=self._spool.depth)
+            log.error("ingest.spool_refused", error=type(error).__name__, depth=spool.depth)
         # The spool is full or broken: the log is the last hope, even while it is being left alone.
         left_s = ends - self._now()
         if not tried and left_s > 0.05 and await self._to_log(records, left_s):
@@ -106,9 +140,7 @@ class Store:
         except RecordTooLarge:
             raise
         except AppendFailed as error:
-            if self._leave_until is None:
-                log.warning("ingest.log_away", error=type(error).__name__, stored=error.stored)
-            self._leave_until = self._now() + _PAUSE_S
+            self._went_away(error)
             return False
         finally:
             self._trying = False
@@ -116,3 +148,8 @@ class Store:
             log.info("ingest.log_back")
             self._leave_until = None
         return True
+
+    def _went_away(self, error: AppendFailed) -> None:
+        if self._leave_until is None:
+            log.warning("ingest.log_away", error=type(error).__name__, stored=error.stored)
+        self._leave_until = self._now() + _PAUSE_S

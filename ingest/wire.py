@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from http import HTTPStatus
@@ -11,7 +12,7 @@ from typing import Final
 from aiohttp import HttpVersion11, web
 from aiohttp.helpers import rfc822_formatted_time
 
-from ingest.adapters.contract import Answer, json_answer
+from ingest.adapters.contract import Adapter, Answer, json_answer
 from ingest.decoding import TooLarge, decompress
 from ingest.delivery import Delivery
 from ingest.limits import Limits, Unreadable
@@ -25,8 +26,9 @@ _REFUSALS: Final = {
 
 
 _UNPACKED: Final = "leadfold.unpacked"
+CORS: Final = {"Access-Control-Allow-Origin": "*", "Vary": "Origin"}
 #: Answers that one connection may leave unread, bytes.
-_UNREAD: Final = 256 * 1024
+UNREAD: Final = 256 * 1024
 
 
 class Dropped(Exception):
@@ -131,20 +133,31 @@ class Whole(web.Response):
         transport = request.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("nobody waits for the answer any more")
-        answer = self._answer
-        head = _head(
-            answer.status,
-            answer.content_type,
-            tuple(answer.headers.items()),
-            len(answer.body),
-            rfc822_formatted_time(),
-        )
-        transport.write(head + answer.body)
-        if transport.get_write_buffer_size() > _UNREAD:
+        transport.write(whole(self._answer))
+        if transport.get_write_buffer_size() > UNREAD:
             raise ConnectionResetError("he asks and asks, and reads no answer")
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Nothing is left to write."""
+
+
+def for_browsers(answer: Answer, delivery: Delivery, adapter: Adapter) -> Answer:
+    """The answer, so that a page of another host may read it where browsers post."""
+    if adapter.BROWSERS and delivery.header("origin"):
+        return replace(answer, headers={**answer.headers, **CORS})
+    return answer
+
+
+def whole(answer: Answer) -> bytes:
+    """An answer on a connection that is kept alive, head and body."""
+    head = _head(
+        answer.status,
+        answer.content_type,
+        tuple(answer.headers.items()) if answer.headers else (),
+        len(answer.body),
+        rfc822_formatted_time(),
+    )
+    return head + answer.body
 
 
 @lru_cache(maxsize=256)

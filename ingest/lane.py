@@ -1,0 +1,154 @@
+"""The short way: a delivery that came whole, on a connection that was idle, needs no request object, task or response.
+
+aiohttp makes a task, a request and a response for every delivery, and wakes two tasks; that costs as much as the log
+does. What came in one piece is read, sealed and given to the log while the bytes are being received, and answered when
+the log says so. Everything else (parts of a body, other methods and paths, errors) goes aiohttp's way, with the same
+answers and the same records.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import HttpVersion11
+from aiohttp.http_parser import RawRequestMessage
+
+from eventlog.contract import AppendFailed, Position, RecordTooLarge
+from ingest import wire
+from ingest.adapters.contract import Adapter, Answer
+from ingest.delivery import Delivery
+from ingest.sources import SourceConfig
+
+if TYPE_CHECKING:
+    from aiohttp import StreamReader
+
+    from ingest.app import FrontDoor, Sealed
+    from ingest.connections import Connection
+
+#: Larger pieces may be held back by aiohttp's flow control.
+_LARGEST: Final = 32 * 1024
+
+
+class Lane:
+    """The short way of one front door."""
+
+    def __init__(self, door: FrontDoor) -> None:
+        self._door = door
+        #: A request with its head may have so many bytes.
+        self.largest = min(_LARGEST, door.deps.limits.max_body)
+        self._late: set[asyncio.Task[None]] = set()
+
+    def take(self, connection: Connection, message: RawRequestMessage, payload: StreamReader) -> bool:
+        """Whether this request goes the short way; it is answered then, now or later, by `Connection.answer`."""
+        path, _, query = message.path.partition("?")
+        parts = path.split("/")
+        if len(parts) != 4 or parts[0] or parts[1] != "in" or not parts[3] or not _plain(message, payload):
+            return False
+        door = self._door
+        source = door.deps.book.get(parts[2])
+        adapter = door.deps.adapters.get(source.provider) if source else None
+        if source is None or adapter is None:
+            return False
+        began = time.perf_counter()
+        connection.begin()
+        try:
+            self._take(connection, message, payload, path, query.partition("#")[0], source, adapter, began)
+        except Exception as error:  # noqa: BLE001 - see `FrontDoor.failed`
+            self._answer(connection, door.failed(error), began)
+        return True
+
+    def _take(
+        self,
+        connection: Connection,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        path: str,
+        query: str,
+        source: SourceConfig,
+        adapter: Adapter,
+        began: float,
+    ) -> None:
+        door = self._door
+        headers = message.headers
+        delivery = Delivery(
+            method=message.method,
+            path=path,
+            query=query,
+            headers=dict(zip(map(str.lower, headers), headers.values(), strict=True)),
+            body=payload.read_nowait(),
+            received=door.received(headers),
+            source=source,
+            limits=door.deps.limits,
+        )
+        if not adapter.authenticate(delivery):
+            self._answer(connection, door.refused(source.name), began)
+            return
+        sealed = door.prepared(delivery, adapter)
+        if isinstance(sealed, Answer):
+            self._answer(connection, wire.for_browsers(sealed, delivery, adapter), began)
+            return
+        try:
+            future = door.store.submit(sealed.records)
+        except RecordTooLarge as error:
+            self._later(connection, sealed, error, began)
+        except Exception:
+            door.released(sealed)
+            raise
+        else:
+            if future is None:
+                self._later(connection, sealed, None, began)
+            else:
+                future.add_done_callback(partial(self._ended, connection, sealed, began))
+
+    def _ended(
+        self, connection: Connection, sealed: Sealed, began: float, done: asyncio.Future[list[Position]]
+    ) -> None:
+        """The log's own future."""
+        error = None if done.cancelled() else done.exception()
+        if error is None and not done.cancelled():
+            self._answer(connection, self._door.stored(sealed), began)
+        elif isinstance(error, AppendFailed):
+            self._later(connection, sealed, error, began)
+        else:
+            self._door.released(sealed)
+            self._answer(connection, self._door.failed(RuntimeError("the log failed")), began)
+
+    def _later(
+        self, connection: Connection, sealed: Sealed, failed: AppendFailed | None, began: float
+    ) -> None:
+        """It did not go well: what is left to do needs a task."""
+        task = asyncio.create_task(self._rescued(connection, sealed, failed, began))
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+
+    async def _rescued(
+        self, connection: Connection, sealed: Sealed, failed: AppendFailed | None, began: float
+    ) -> None:
+        door = self._door
+        try:
+            answer = await door.durable(sealed, failed)
+        except Exception as error:  # noqa: BLE001 - see `FrontDoor.failed`
+            answer = door.failed(error)
+        self._answer(connection, wire.for_browsers(answer, sealed.delivery, sealed.adapter), began)
+
+    def _answer(self, connection: Connection, answer: Answer, began: float) -> None:
+        self._door.deps.metrics.request.observe(time.perf_counter() - began)
+        connection.answer(wire.whole(answer))
+
+
+def _plain(message: RawRequestMessage, payload: StreamReader) -> bool:
+    """A request like nearly all: whole, HTTP/1.1, kept alive, not compressed."""
+    return (
+        payload.is_eof()
+        and payload.exception() is None
+        and message.method in ("POST", "GET")
+        and message.version == HttpVersion11
+        and not message.should_close
+        and not message.upgrade
+        and message.compression is None
+        and "Content-Encoding" not in message.headers
+        and "Expect" not in message.headers
+    )
