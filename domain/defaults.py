@@ -6,6 +6,9 @@ from typing import Final
 
 from domain.facts.company import DictionaryChanged
 
+#: The source of what the settings file says of employees, numbers, dictionaries, rules and plans.
+SETTINGS_SOURCE: Final = "/config/leadfold"
+
 _CATEGORIES = (
     ("repair", "Услуги по ремонту", "Repair services"),
     ("parts", "Запасные части", "Spare parts"),

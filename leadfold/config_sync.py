@@ -23,7 +23,7 @@ from typing import Any, Final
 
 import structlog
 
-from domain.defaults import DEFAULT_DICTIONARY
+from domain.defaults import DEFAULT_DICTIONARY, SETTINGS_SOURCE
 from domain.directory import item_key
 from domain.event import Event
 from domain.facts.base import Fact
@@ -43,7 +43,6 @@ from leadfold.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-SOURCE: Final = "/config/leadfold"
 BEGINNING: Final = datetime(2000, 1, 1, tzinfo=UTC)
 STATE_FILE: Final = "config-sync.json"
 RULE_VERSION: Final = "leadfold.toml"
@@ -212,15 +211,15 @@ def _event(key: Key, published: Published, key_secret: bytes) -> Event:
     fact = published.fact
     digest = sha256(fact.model_dump_json().encode()).hexdigest()[:32]
     return Event(
-        id=event_id(SOURCE, fact.TYPE, *key, digest, str(published.changes)),
+        id=event_id(SETTINGS_SOURCE, fact.TYPE, *key, digest, str(published.changes)),
         type=fact.TYPE,
         version=fact.VERSION,
-        source=SOURCE,
+        source=SETTINGS_SOURCE,
         time=published.time,
         received=published.time,
         revision=1,
         subject=key[-1] or None,
-        partitionkey=partition_key((), f"{SOURCE}/{'/'.join(key)}", key_secret),
+        partitionkey=partition_key((), f"{SETTINGS_SOURCE}/{'/'.join(key)}", key_secret),
         data=fact,
         refs=(),
         evidence=None,
@@ -233,7 +232,7 @@ def from_events(events: Iterable[Event]) -> State:
     counted: dict[Key, int] = {}
     for event in sorted(events, key=lambda e: (e.time, e.id)):
         key = item_key(event.data)
-        if event.source != SOURCE or key is None:
+        if event.source != SETTINGS_SOURCE or key is None:
             continue
         counted[key] = counted.get(key, -1) + 1
         found[key] = Published(

@@ -8,6 +8,8 @@ from hashlib import sha256
 from typing import Any
 
 import orjson
+import psycopg
+import structlog
 
 from projector.database import Connection
 from projector.errors import BuildError
@@ -16,6 +18,8 @@ from projector.positions import live_build
 from projector.readmodel.analytics import create_views
 from projector.readmodel.tables import check_schema, create_indexes, create_schema, schema_name
 from projector.settings import ProjectorSettings
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,16 +174,26 @@ async def _put_live(conn: Connection, settings: ProjectorSettings, build_id: int
 
 
 async def _refresh_views(conn: Connection, settings: ProjectorSettings) -> None:
-    """Make the views of ``analytics`` anew when an update of the program has changed them."""
+    """Make the views of ``analytics`` anew when an update of the program has changed them.
+
+    Where a reader's long query holds them, they stay as they are until the next start: nobody waits behind us for long.
+    """
     query = "select build_id, schema_name, views from leadfold.build where state = 'live'"
     row = await (await conn.execute(query)).fetchone()
     if row is None or row[2] == _views_hash(row[1], settings):
         return
-    async with conn.transaction():
-        await conn.execute("select pg_advisory_xact_lock(%s)", (STRUCTURE_LOCK,))
-        row = await (await conn.execute(query)).fetchone()
-        if row is not None and row[2] != _views_hash(row[1], settings):
-            await _make_views(conn, settings, row[0])
+    try:
+        async with conn.transaction():
+            await conn.execute("set local lock_timeout = '2s'")
+            await conn.execute("select pg_advisory_xact_lock(%s)", (STRUCTURE_LOCK,))
+            row = await (await conn.execute(query)).fetchone()
+            if row is not None and row[2] != _views_hash(row[1], settings):
+                await _make_views(conn, settings, row[0])
+    except psycopg.errors.LockNotAvailable:
+        log.warning(
+            "projector.views_held",
+            hint="a long query reads analytics: its views are renewed at the next start",
+        )
 
 
 async def _make_views(conn: Connection, settings: ProjectorSettings, build_id: int) -> None:

@@ -43,12 +43,16 @@ class PartitionStatus:
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """The last event of a source (UTC), and how many of its records were applied, repeated ones included."""
+    """The last event of a source (UTC), and how many of its records were applied, repeated ones included.
+
+    ``unreadable``: deliveries that no adapter could read and that were not mended since; they are kept, with their bytes.
+    """
 
     source: str
     last_time: datetime
     last_received: datetime
     records: int
+    unreadable: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,7 @@ async def projection_status(conn: Connection, event_log: EventLog | None) -> Pro
         live=live,
         builds=builds,
         partitions=partitions,
-        sources=await _sources(conn, live.build_id),
+        sources=await _sources(conn, live),
         dead_letters=await _count(
             conn,
             "select count(*) from leadfold.deadletter where build_id = %s and resolved_at is null",
@@ -149,10 +153,14 @@ async def _age(event_log: EventLog | None, partition: int, offset: int) -> float
     return None if stored is None else max(0.0, (datetime.now(UTC) - stored.stored_at).total_seconds())
 
 
-async def _sources(conn: Connection, build_id: int) -> tuple[SourceStatus, ...]:
+async def _sources(conn: Connection, live: Build) -> tuple[SourceStatus, ...]:
     cursor = await conn.execute(
-        "select source, last_time, last_received, facts from leadfold.source_seen where build_id = %s order by source",
-        (build_id,),
+        "select source, last_time, last_received, facts, coalesce(u.number, 0) from leadfold.source_seen"
+        f" left join (select source, count(*) number from {check_schema(live.schema)}.fact"
+        "  where type = 'delivery.unreadable' and group_id is null and data->>'reason' not like 'mended:%%'"
+        "  group by source) u using (source)"
+        " where build_id = %s order by source",
+        (live.build_id,),
     )
     return tuple(SourceStatus(*row) for row in await cursor.fetchall())
 

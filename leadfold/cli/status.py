@@ -207,6 +207,12 @@ def _show(found: dict[str, Any]) -> None:
     out.print(f"lag      {lag}; {projection['dirty_groups']} groups to fold")
     dead = projection["dead_letters"]
     out.print(f"dead     {dead}" + ("  [red]leadfold deadletters list[/]" if dead else ""))
+    unreadable = sum(s.unreadable for s in projection["sources"])
+    if unreadable:
+        out.print(
+            f"unread   {unreadable} deliveries are kept that no adapter could read  [red]leadfold log tail --type"
+            " delivery.unreadable[/] says why; once mended: [red]leadfold replay --retranslate[/]"
+        )
     live = projection["live"]
     out.print(f"live     {live.schema} ({live.purpose}), rules {projection['rules']}")
     senders, own = by_origin(projection["sources"])
@@ -214,8 +220,8 @@ def _show(found: dict[str, Any]) -> None:
         out.print(f"company  {sum(s.records for s in own)} events of leadfold.toml and imported files")
     if senders:
         print_table(
-            ("source", "last event happened", "received", "records"),
-            ((s.source, s.last_time, s.last_received, s.records) for s in senders),
+            ("source", "last event happened", "received", "records", "unreadable"),
+            ((s.source, s.last_time, s.last_received, s.records, s.unreadable) for s in senders),
         )
 
 

@@ -1,7 +1,6 @@
 """Facts as they are stored in a build, read back as events (without evidence), whole groups at a time.
 
 Reports use this for "as of" and "as known at": they fold the groups that a cut touches once more, with the cut.
-Each reader exists twice, for psycopg's async and plain connections; the SQL and the decoding are the same.
 """
 
 # ruff: noqa: S608 - names of schemas pass check_schema, names of tables and columns come from domain.rows
@@ -16,7 +15,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from psycopg import AsyncConnection, Connection
+from psycopg import AsyncConnection
 
 from domain.event import Event
 from domain.facts.base import Fact
@@ -110,21 +109,6 @@ async def load_histories(
         return histories_of(await cursor.fetchall())
 
 
-def load_histories_sync(
-    conn: Connection[Any],
-    schema: str,
-    group_ids: Collection[int],
-    *,
-    before: datetime | None = None,
-    known_before: datetime | None = None,
-) -> Histories:
-    """`load_histories` on a plain connection."""
-    query, values = _query(schema, group_ids, before, known_before)
-    with conn.cursor(binary=True) as cursor:
-        cursor.execute(query, values)
-        return histories_of(cursor.fetchall())
-
-
 async def groups_touched_since(
     conn: AsyncConnection[Any],
     schema: str,
@@ -140,18 +124,6 @@ async def groups_touched_since(
     async with conn.cursor() as cursor:
         await cursor.execute(query, values)
         return [row[0] for row in await cursor.fetchall()]
-
-
-def groups_touched_since_sync(
-    conn: Connection[Any],
-    schema: str,
-    moment: datetime | None = None,
-    *,
-    known_since: datetime | None = None,
-) -> list[int]:
-    """`groups_touched_since` on a plain connection."""
-    query, values = _touched(schema, moment, known_since)
-    return [row[0] for row in conn.execute(query, values).fetchall()]
 
 
 def place_query(schema: str) -> str:

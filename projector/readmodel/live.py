@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from psycopg import AsyncConnection, Connection
+from psycopg import AsyncConnection
 
+from domain.defaults import SETTINGS_SOURCE
 from domain.directory import Directory, SourceInfo
 from domain.event import Event
 from domain.facts.registry import FACTS
@@ -21,7 +22,7 @@ DIRECTORY_TYPES: tuple[str, ...] = tuple(sorted(name for name, model in FACTS.it
 _LIVE = "select schema_name from leadfold.build where state = 'live'"
 _FRESHNESS = """
 select max(s.last_received), max(s.last_time)
-from leadfold.build b left join leadfold.source_seen s using (build_id)
+from leadfold.build b left join leadfold.source_seen s on s.build_id = b.build_id and s.source <> %s
 where b.state = 'live' group by b.build_id
 """
 
@@ -32,7 +33,10 @@ class NoLiveBuild(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """What the live build has seen (UTC): when the newest fact was received, and when the latest one happened."""
+    """What the live build has seen (UTC): when the newest fact was received, and when the latest one happened.
+
+    What the settings file says does not count: it is received whenever somebody starts a part, while all sources are silent.
+    """
 
     received: datetime | None
     time: datetime | None
@@ -58,14 +62,6 @@ async def directory_version(conn: AsyncConnection[Any], schema: str) -> int | No
     return None if row is None else int(row[0])
 
 
-def live_schema_sync(conn: Connection[Any]) -> str:
-    """`live_schema` on a plain connection."""
-    known = conn.execute("select to_regclass('leadfold.build')").fetchone()
-    if known and known[0] and (row := conn.execute(_LIVE).fetchone()):
-        return str(row[0])
-    raise NoLiveBuild("no live build: start the projector once")
-
-
 async def load_directory(
     conn: AsyncConnection[Any],
     schema: str,
@@ -82,22 +78,6 @@ async def load_directory(
     return _build(events, timezone, sources, before, known_before)
 
 
-def load_directory_sync(
-    conn: Connection[Any],
-    schema: str,
-    timezone: str,
-    sources: Iterable[SourceInfo],
-    *,
-    before: datetime | None = None,
-    known_before: datetime | None = None,
-) -> Directory:
-    """`load_directory` on a plain connection."""
-    with conn.cursor(binary=True) as cursor:
-        cursor.execute(directory_query(schema, DIRECTORY_TYPES))
-        events = [event_of(row) for row in cursor.fetchall()]
-    return _build(events, timezone, sources, before, known_before)
-
-
 def with_rules(directory: Directory, override: dict[str, Any] | None) -> Directory:
     """The same directory under other rules for all history; ``override`` names only what differs from the defaults."""
     if override is None:
@@ -110,14 +90,8 @@ def with_rules(directory: Directory, override: dict[str, Any] | None) -> Directo
 async def freshness(conn: AsyncConnection[Any]) -> Freshness:
     """How fresh the live build is; both None when it holds nothing."""
     async with conn.cursor() as cursor:
-        await cursor.execute(_FRESHNESS)
+        await cursor.execute(_FRESHNESS, (SETTINGS_SOURCE,))
         row = await cursor.fetchone()
-    return Freshness(None, None) if row is None else Freshness(row[0], row[1])
-
-
-def freshness_sync(conn: Connection[Any]) -> Freshness:
-    """`freshness` on a plain connection."""
-    row = conn.execute(_FRESHNESS).fetchone()
     return Freshness(None, None) if row is None else Freshness(row[0], row[1])
 
 

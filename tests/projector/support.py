@@ -26,7 +26,6 @@ from domain.translate import partition_key
 from eventlog.contract import EventLog, Position
 from eventlog.embedded import EmbeddedLog
 from eventlog.sealing import seal
-from projector.readmodel.live import live_schema_sync
 from projector.run import Projector
 from projector.settings import Folding, Limits, ProjectorSettings
 from projector.wait import wait_visible
@@ -232,7 +231,9 @@ async def project(log: EventLog, given: ProjectorSettings) -> None:
 
 def live(url: str) -> str:
     with psycopg.connect(url) as conn:
-        return live_schema_sync(conn)
+        row = conn.execute("select schema_name from leadfold.build where state = 'live'").fetchone()
+    assert row is not None
+    return str(row[0])
 
 
 def tables(url: str, schema: str | None = None) -> dict[str, list[Row]]:

@@ -1,6 +1,7 @@
 """The read model's definition, its readers, and what analysts may see."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,11 +9,14 @@ import psycopg
 import pytest
 from psycopg.rows import TupleRow
 
+from domain.event import Event
+from domain.facts.company import DeliveryUnreadable, EmployeeChanged
 from domain.rows import TABLES
 from projector.database import connect
 from projector.migrate import ROLE, analyst_conninfo, migrate
 from projector.readmodel import history, live, tables
 from projector.readmodel.analytics import MASKED
+from projector.status import projection_status
 from tests.projector import support
 from tests.projector.support import call, form, opened, project, put, query, settings
 
@@ -141,12 +145,64 @@ async def test_histories_come_back_as_they_were_and_can_be_cut(tmp_path: Path, d
         assert (place.partition, place.offset) == (0, 2)
         fresh = await live.freshness(conn)
         assert fresh.received == events[1].received
-    with psycopg.connect(database_url) as conn:
-        assert history.load_histories_sync(conn, schema, touched).keys() == whole.keys()
-        assert live.live_schema_sync(conn) == schema
 
 
 def test_only_schemas_of_builds_get_into_sql() -> None:
     for name in ("public", "build_1; drop", "build_0001.x", ""):
         with pytest.raises(ValueError, match="schema"):
             tables.check_schema(name)
+
+
+async def test_what_the_settings_file_says_makes_no_data_fresh(tmp_path: Path, database_url: str) -> None:
+    given = support.settings(database_url)
+    published = support.make(
+        EmployeeChanged(employee_id="1", name="Анна"), "1", at=500, source="/config/leadfold"
+    )
+    async with support.opened(tmp_path) as log:
+        await support.put(log, [published])
+        await support.project(log, given)
+        async with await connect(database_url) as conn:
+            assert await live.freshness(conn) == live.Freshness(None, None)
+        await support.put(log, [call := support.call(1, "a", 1)])
+        await support.project(log, given)
+        async with await connect(database_url) as conn:
+            assert await live.freshness(conn) == live.Freshness(call.received, call.time)
+
+
+async def test_status_counts_unreadable_deliveries_until_they_are_mended(
+    tmp_path: Path, database_url: str
+) -> None:
+    given = support.settings(database_url)
+
+    def kept(native: str, reason: str, revision: int = 1) -> Event:
+        fact = DeliveryUnreadable(provider="tilda", reason=reason, size=3)
+        return support.make(fact, native, source="/tilda/site", revision=revision)
+
+    async def unreadable() -> dict[str, int]:
+        await support.project(log, given)
+        async with await connect(database_url) as conn:
+            return {s.source: s.unreadable for s in (await projection_status(conn, log)).sources}
+
+    async with support.opened(tmp_path) as log:
+        await support.put(log, [kept("1", "no phone"), kept("2", "no phone"), support.call(1, "a", 1)])
+        assert await unreadable() == {"/sipuni/main": 0, "/tilda/site": 2}
+        await support.put(log, [kept("1", "mended: 1 facts by tilda@2", revision=2)])
+        assert await unreadable() == {"/sipuni/main": 0, "/tilda/site": 1}
+
+
+async def test_a_reader_of_the_views_keeps_no_projector_from_its_start(
+    tmp_path: Path, database_url: str
+) -> None:
+    given = support.settings(database_url)
+    newer = replace(given, further_views=("create view analytics.more as select 1 as one",))
+    async with support.opened(tmp_path) as log:
+        await support.put(log, [support.call(1, "a", 1)])
+        await support.project(log, given)
+        async with await connect(database_url) as reader, reader.transaction():
+            await reader.execute("select * from analytics.client")
+            await support.put(log, [support.call(2, "b", 1)])
+            await support.project(log, newer)
+        assert support.query(database_url, "select count(*) from analytics.touch") == [(2,)]
+        assert support.query(database_url, "select to_regclass('analytics.more')::text") == [(None,)]
+        await support.project(log, newer)
+        assert support.query(database_url, "select one from analytics.more") == [(1,)]
