@@ -28,7 +28,7 @@ from eventlog.contract import (
     RecordCorrupt,
     StoredRecord,
 )
-from eventlog.embedded.file import is_damaged
+from eventlog.embedded.file import is_damaged, is_passing
 from eventlog.embedded.log import EmbeddedLog
 from eventlog.embedded.rows import decode, pack_headers
 from eventlog.embedded.salvage import beside, finish_mending, mend
@@ -81,7 +81,7 @@ class Spool:
 
         Raises:
             LogRefused: another process owns it, or the place cannot be used.
-            LogUnavailable: the disk is full.
+            LogUnavailable: the disk is full or read-only.
         """
         await asyncio.to_thread(self._own)
         try:
@@ -297,7 +297,7 @@ class Spool:
 
     def _own(self) -> None:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._owned = os.open(beside(self.path, ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
             fcntl.flock(self._owned, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -305,6 +305,8 @@ class Spool:
             raise LogRefused(f"the spool {self.path} is in use by another process") from error
         except OSError as error:
             self._disown()
+            if is_passing(error):
+                raise LogUnavailable(f"cannot use the spool {self.path} now: {error}") from error
             raise LogRefused(f"cannot use the spool {self.path}: {error}") from error
 
     def _disown(self) -> None:

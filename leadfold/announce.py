@@ -42,8 +42,8 @@ class Part:
         return f"http://{local_host(self.host)}:{self.port}"
 
 
-def announce(settings: Settings, name: str, host: str, port: int) -> None:
-    """Say where this process listens. A data folder that cannot be written is no reason to stop."""
+def announce(settings: Settings, name: str, host: str, port: int) -> bool:
+    """Say where this process listens; whether that worked. A data folder that can't be written is no reason to stop."""
     folder = settings.data_dir / "run"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -53,6 +53,8 @@ def announce(settings: Settings, name: str, host: str, port: int) -> None:
         )
     except OSError as error:
         log.warning("announce.failed", part=name, error=error.strerror)
+        return False
+    return True
 
 
 def withdraw(settings: Settings, name: str) -> None:

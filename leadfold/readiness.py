@@ -51,11 +51,10 @@ def address_of(settings: Settings, part: str) -> Address | None:
         return Address(section.status_url.rstrip("/"), found.pid if found else None, given=True)
     if found is not None:
         return Address(found.url, found.pid)
-    if section.port == 0 or settings.embedded_log:
-        return None
+    host, port = section.host, section.port
     if isinstance(section, Ingest):
-        return Address(f"http://{local_host(section.ops_host)}:{section.ops_port}")
-    return Address(f"http://{local_host(section.host)}:{section.port}")
+        host, port = section.ops_host, section.ops_port
+    return None if port == 0 or settings.embedded_log else Address(f"http://{local_host(host)}:{port}")
 
 
 async def ask(address: Address) -> Readiness | None:

@@ -47,7 +47,8 @@ def log_settings(settings: Settings, *, client_id: str = "leadfold") -> LogSetti
 def make_log(settings: Settings, *, writable: bool, client_id: str = "leadfold") -> EventLog:
     """The event log, not started. On a running event loop. The embedded one is made when it is missing."""
     if settings.embedded_log:
-        private_folder(settings.data_dir / "events")
+        with suppress(OSError):  # on a read-only disk: the log says so at its start
+            private_folder(settings.data_dir / "events")
     return open_log(log_settings(settings, client_id=client_id), writable=writable)
 
 

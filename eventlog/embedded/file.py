@@ -59,14 +59,16 @@ def prepare(path: Path, *, create: bool) -> None:
 
     Raises:
         LogRefused: missing, unreadable, damaged, from another program, or from a newer Leadfold.
-        LogUnavailable: held by another process for too long, the disk is full or fails.
+        LogUnavailable: held by another process for too long, the disk is full, read-only or fails.
     """
     if not path.exists():
         if not create:
             raise LogRefused(f"there is no event log at {path}")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
+            if is_passing(error):
+                raise LogUnavailable(f"cannot make the folder of the event log {path}: {error}") from error
             raise LogRefused(f"cannot make the folder of the event log {path}: {error}") from error
     elif not path.is_file():
         raise LogRefused(f"the event log {path} is not a file")
@@ -84,12 +86,25 @@ def _prepared(path: Path, *, create: bool, last_try: bool) -> bool:
         code = primary_code(error)
         if code in _HELD and not last_try:
             return False
-        if code in (*_HELD, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        if code in (*_HELD, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR) or _read_only(path):
             raise LogUnavailable(f"the event log {path} does not answer: {error}") from error
         if code == sqlite3.SQLITE_NOTADB:
             raise LogRefused(f"{path} is not an event log: it is no SQLite file") from error
         raise LogRefused(f"cannot open the event log {path}: {error}") from error
     return True
+
+
+def is_passing(error: OSError) -> bool:
+    """Whether a disk that is full, read-only or broken now says so: an administrator mends that, other settings don't."""
+    return error.errno in (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO)
+
+
+def _read_only(path: Path) -> bool:
+    """Whether the file system was mounted, or turned, read-only; SQLite names only what it could not do there."""
+    try:
+        return bool(os.statvfs(path.parent).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
 
 
 def _check(connection: sqlite3.Connection, path: Path, *, create: bool) -> None:

@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 #: How often the settings file is looked at, seconds.
 LOOK_S = 0.5
+#: Between attempts to say where a part listens, seconds.
+_ANNOUNCE_S = 3.0
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -112,19 +114,31 @@ async def served(
     Raises:
         OSError: the address is taken.
     """
+    again: asyncio.Task[None] | None = None
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=stop_s, handle_signals=False)
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port, backlog=backlog)
         await site.start()
         real = runner.addresses[0][1]
-        announce(settings, name, host, real)
+        if not announce(settings, name, host, real):
+            again = asyncio.create_task(_announced(settings, name, host, real), name="announce")
         from leadfold.settings import local_host
 
         yield f"http://{local_host(host)}:{real}"
     finally:
+        if again is not None:
+            await ended(again)
         withdraw(settings, name)
         await runner.cleanup()
+
+
+async def _announced(settings: Settings, name: str, host: str, port: int) -> None:
+    """The disk was full or read-only: once it is not, commands on this machine find us."""
+    while True:
+        await asyncio.sleep(_ANNOUNCE_S)
+        if announce(settings, name, host, port):
+            return
 
 
 def health_app(

@@ -51,7 +51,8 @@ async def ingest(config: Config) -> None:
     sys.setswitchinterval(0.0005)
     stop = stop_on_signals()
     settings = config.settings
-    private_folder(spool_path(settings).parent)
+    with contextlib.suppress(OSError):  # on a read-only disk: the spool says so, and is tried again
+        private_folder(spool_path(settings).parent)
     event_log = make_log(settings, writable=True, client_id="leadfold-ingest")
     spool = Spool(spool_path(settings), max_bytes=settings.ingest.spool_max_bytes)
     try:
@@ -68,7 +69,7 @@ async def ingest(config: Config) -> None:
 
 
 async def _opened(spool: Spool) -> list[asyncio.Task[None]]:
-    """Start the spool. On a disk that is full it is tried again beside the service: a log that is there suffices."""
+    """Start the spool. On a disk that is full or read-only it is tried again beside the service: a log that is there suffices."""
     try:
         await spool.start()
     except LogUnavailable as error:

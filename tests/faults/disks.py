@@ -51,12 +51,12 @@ class SmallDisk:
 
     def __init__(self, at: Path, *, real: bool) -> None:
         self.at = at
-        self._real = real
+        self.real = real
 
     @asynccontextmanager
     async def full(self, pid: int | None) -> AsyncIterator[None]:
         """Inside, nobody can write one more byte."""
-        if not self._real:
+        if not self.real:
             async with disk_that_takes_nothing(pid):
                 yield
             return
@@ -70,14 +70,14 @@ class SmallDisk:
     @contextmanager
     def read_only(self) -> Iterator[None]:
         """Inside, the disk can be read and not written. Nobody may have a file open there for writing."""
-        if self._real:
+        if self.real:
             assert _root("mount", "-o", "remount,ro", str(self.at)).returncode == 0, "somebody writes there"
         else:
             self.at.chmod(0o500)
         try:
             yield
         finally:
-            if self._real:
+            if self.real:
                 assert _root("mount", "-o", "remount,rw", str(self.at)).returncode == 0
             else:
                 self.at.chmod(0o700)

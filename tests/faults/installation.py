@@ -143,6 +143,7 @@ class Running:
         self.name = name
         self.starts = 0
         self.disk_full = False  # from the next start on: every write to a file fails
+        self.output_folder = place.data
         self._place = place
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
@@ -157,7 +158,11 @@ class Running:
     @property
     def output(self) -> Path:
         """What it printed, over all its lives."""
-        return self._place.data / f"{self.name}.out"
+        return self.output_folder / f"{self.name}.out"
+
+    def told(self) -> str:
+        """What it printed, over all its lives."""
+        return self.output.read_text(encoding="utf-8")
 
     @property
     def deaths(self) -> int:
@@ -182,7 +187,7 @@ class Running:
             return
         self.starts += 1
         self._ended_by_us = False
-        self._place.data.mkdir(parents=True, exist_ok=True)
+        self.output_folder.mkdir(parents=True, exist_ok=True)
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "leadfold", *self._arguments],

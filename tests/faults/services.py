@@ -270,6 +270,10 @@ class KafkaService(Service):
         """One of ``ingest 1``, ``projector 2`` …"""
         return self._parts[name]
 
+    def parts(self) -> list[Running]:
+        """All of them."""
+        return list(self._parts.values())
+
     def weather(self, what: str, mode: Mode) -> None:
         """Switch the proxy in front of ``broker`` or ``postgres``."""
         self.servers.weather(what, mode)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-
-import psutil
+from collections.abc import Callable, Sequence
 
 from leadfold.demo.sent import Sent
 from tests.faults import looking
@@ -41,10 +38,11 @@ async def settled(service: Service, expected: Seen, *, patience_s: float = 60) -
     rows = looking.tables(service.database_url)
     assert looking.differences(expected.rows, rows) == {}
     assert len(rows["fact"]) == len(set(rows["fact"]))
-    async with asyncio.timeout(patience_s):
-        for place in service.places:
-            while looking.green(await place.json("status")):  # noqa: ASYNC110 - another process
-                await asyncio.sleep(0.5)
+    ends = time.monotonic() + patience_s
+    for place in service.places:
+        while wrong := looking.green(status := await place.json("status")):
+            assert time.monotonic() < ends, (wrong, status["parts"])
+            await asyncio.sleep(0.3)
     assert service.deaths() == {}
 
 
@@ -55,15 +53,3 @@ async def until(check: Callable[[], bool], what: str, *, patience_s: float = 60)
         assert time.monotonic() - began < patience_s, f"not within {patience_s:g} s: {what}"
         await asyncio.sleep(0.1)
     return time.monotonic() - began
-
-
-@asynccontextmanager
-async def disk_that_takes_nothing(pid: int) -> AsyncIterator[None]:
-    """What a full disk is to one process: every write to a file fails."""
-    process = psutil.Process(pid)
-    before = process.rlimit(psutil.RLIMIT_FSIZE)
-    process.rlimit(psutil.RLIMIT_FSIZE, (0, before[1]))
-    try:
-        yield
-    finally:
-        process.rlimit(psutil.RLIMIT_FSIZE, before)
