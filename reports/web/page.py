@@ -8,12 +8,16 @@ from decimal import Decimal
 from typing import Final
 
 from reports.formats import cell, moment, number, percent
-from reports.inquiry_measures import UNKNOWN_CATEGORY
 from reports.result import Notice, Report
 from reports.web.state import State
 from reports.web.texts import say
 
 TILES: Final = ("inquiries", "booked", "arrived", "refusals", "margin", "average_receipt")
+REASONS: Final = (
+    "uncategorised", "unknown_category", "non_target", "valid_refusal", "mark", "internal", "spam_form", "spam_chat",
+    "no_contact",
+)  # fmt: skip
+"""Why an inquiry is not in the report, by the notice's key."""
 LATE_S: Final = 120.0
 """A lag above this turns the stamp amber (seconds)."""
 
@@ -43,15 +47,15 @@ class Warned:
     """A notice with the rows behind it."""
 
     label: str
-    rule: str
     count: str
     href: str
     key: str
 
     @property
-    def unknown(self) -> bool:
-        """Whether it tells of a word that is no category of the dictionary."""
-        return self.key.startswith(UNKNOWN_CATEGORY)
+    def reason(self) -> str:
+        """Which sentence says why: one of `REASONS`."""
+        kind = self.key.removeprefix("excluded:").partition(":")[0]
+        return kind if kind in REASONS else "mark"
 
 
 def tiles(report: Report, state: State) -> tuple[Tile, ...]:
@@ -126,7 +130,6 @@ def warned(report: Report, state: State) -> tuple[Warned, ...]:
 def _warned(notice: Notice, state: State) -> Warned:
     return Warned(
         notice.label[state.lang],
-        notice.rule,
         number(notice.count, 0, state.lang),
         state.notice_url(notice.key),
         notice.key,

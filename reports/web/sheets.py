@@ -48,7 +48,6 @@ class Rows:
     title: str
     where: str
     sentence: str
-    rule: str
     explanation: Explanation | None
     adds: Column | None
     page: Page
@@ -112,13 +111,12 @@ async def build_rows(conn: Conn, context: Context, state: State, asked: Asked, *
     if asked.notice:
         told = notice_of(spec, asked.notice, page.total)
         label = say("tab.excluded", lang) if asked.notice == "excluded" else told.label[lang]
-        rule = "" if asked.notice == "excluded" else told.rule
         title, where, explanation = label, say("tab.excluded", lang), None
         sentence = f"{label}: {number(page.total, 0, lang)}"
     else:
         cell = replace(narrowed(state.params, asked.path), levels=())
         explanation = explain(await run(conn, cell, context, spec), (), asked.metric)
-        title, sentence, rule = explanation.title, explanation.sentence, explanation.refers
+        title, sentence = explanation.title, explanation.sentence
         names = [label_of(spec.dimension(d), key, context.directory)[lang] for d, key in asked.path]
         where = " · ".join(names) or say("table.total", lang)
     last = min(asked.offset + len(page.lines), page.total)
@@ -130,7 +128,7 @@ async def build_rows(conn: Conn, context: Context, state: State, asked: Asked, *
         of=number(page.total, 0, lang),
     )
     return Rows(
-        title=title, where=where, sentence=sentence, rule=rule, explanation=explanation,
+        title=title, where=where, sentence=sentence, explanation=explanation,
         adds=None if asked.notice else _adds(spec, asked.metric), page=page, span=span,
         previous=_at(state, asked, max(0, asked.offset - asked.limit)) if asked.offset else None,
         next=_at(state, asked, asked.offset + asked.limit) if last < page.total else None,

@@ -13,6 +13,8 @@ from psycopg import AsyncConnection
 
 from projector.readmodel.tables import create_indexes, create_schema
 from reports.web.deps import Setup
+from reports.web.page import Warned
+from reports.web.texts import TEXTS
 from tests.browser import sample
 from tests.browser.conftest import Loaded, Site, serve
 from tests.browser.loading import SCHEMA, load
@@ -139,3 +141,32 @@ async def test_a_page_without_its_database_opens_by_itself_once_it_is_back(
         await expect(page.locator(".tile").first).to_be_visible()
         assert sample.PERIOD in page.url
     browser_pages.problems[:] = [p for p in browser_pages.problems if "503" not in p]
+
+
+async def test_what_is_left_out_says_why_in_words(site: Site, browser_pages: Pages) -> None:
+    page = await browser_pages.open(site.url(tab="excluded"))
+    report = await site.report()
+    rows = await page.locator(".table tbody tr").all_inner_texts()
+    assert len(rows) == len(report.notices) > 1
+    for row, notice in zip(rows, report.notices, strict=True):
+        label, count, why = (part.strip() for part in row.split("\t"))
+        assert (label, count) == (notice.label.ru, str(notice.count))
+        assert why.endswith((".", "Как её задать"))
+        assert notice.rule not in row
+    await expect(
+        page.get_by_role("row", name="Не классифицировано").get_by_role("link", name="Как её задать")
+    ).to_have_attribute("href", "/guide#categories")
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [
+        ("uncategorised", "uncategorised"), ("excluded:unknown_category:ремнт", "unknown_category"),
+        ("excluded:non_target", "non_target"), ("excluded:valid_refusal", "valid_refusal"),
+        ("excluded:mark:spam", "mark"), ("excluded:internal", "internal"), ("excluded:spam_form", "spam_form"),
+        ("excluded:spam_chat", "spam_chat"), ("excluded:no_contact", "no_contact"), ("excluded:new_rule", "mark"),
+    ],
+)  # fmt: skip
+def test_every_notice_has_a_sentence(key: str, reason: str) -> None:
+    assert Warned("x", "1", "/", key).reason == reason
+    assert f"why.{reason}" in TEXTS

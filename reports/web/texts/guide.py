@@ -85,7 +85,23 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "A CRM or a table tells an inquiry's category.",
     ),
     "why.how": ("Как её задать", "How to set it"),
-    "why.unknown": (
+    "why.non_target": (
+        "Эта категория не перечислена среди целевых.",
+        "This category is not among the target ones.",
+    ),
+    "why.valid_refusal": (
+        "Последний отказ по уважительной причине, и клиент не приехал.",
+        "The last refusal has a valid reason, and the client did not come.",
+    ),
+    "why.mark": ("Номер или контакт так отмечен.", "The number or contact is marked so."),
+    "why.internal": ("Говорили свои со своими.", "Our own people talked with each other."),
+    "why.spam_form": ("Форму заполнил не человек.", "It was no human who filled in the form."),
+    "why.spam_chat": ("Собеседник в чёрном списке чата.", "The visitor is on the chat's blacklist."),
+    "why.no_contact": (
+        "Нет ни телефона, ни почты: ответить некому.",
+        "Neither phone nor mail: there is nobody to answer.",
+    ),
+    "why.unknown_category": (
         "Такого слова нет в справочнике категорий: пришлите верное или добавьте его.",
         "The dictionary of categories has no such word: send the right one, or add it.",
     ),

@@ -106,7 +106,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "empty.excluded": ("Показать, что не вошло", "Show what was left out"),
     # other tabs
     "uncategorised": ("Не классифицировано: {n}", "Not classified: {n}"),
-    "excluded.rule": ("Правило", "Rule"),
+    "excluded.rule": ("Почему", "Why"),
     "excluded.why": ("Что не вошло", "What was left out"),
     "excluded.count": ("Обращений", "Inquiries"),
     "excluded.none": (

@@ -9,7 +9,6 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "rows.definition": ("Что это", "What it is"),
     "rows.formula": ("Формула", "Formula"),
     "rows.dated": ("Дата", "Dated"),
-    "rows.refers": ("Правило", "Rule"),
     "rows.when": ("Дата", "Date"),
     "rows.client": ("Клиент", "Client"),
     "rows.kind": ("Вид", "Kind"),
