@@ -186,11 +186,13 @@ METRICS: Final = (
             (
                 (
                     "Цена минус себестоимость по всем строкам чеков за вычетом возвратов. Работа без себестоимости "
-                    "стоит 0. Возврат одной суммой снимает ту же долю себестоимости, что и цены."
+                    "стоит 0. Возврат части одной суммой уменьшает маржу на всю сумму, возврат целиком снимает и "
+                    "себестоимость."
                 ),
                 (
                     "Price minus cost over all receipt lines, less refunds. Work without a cost costs 0. "
-                    "A refunded sum takes the same share of the costs as of the price."
+                    "A refunded part, given as a sum, lowers the margin by all of it; a refund of the whole takes "
+                    "the costs along."
                 ),
             ),
             ("сумма (цена − себестоимость) по строкам чеков", "sum of (price − cost) over receipt lines"),

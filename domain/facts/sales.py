@@ -120,7 +120,8 @@ class SaleRefunded(Subject):
     refund_id: Key | None = None
     lines: tuple[SaleLine, ...] = Field((), description="returned lines; prices are positive")
     amount: Money | None = Field(
-        None, description="returned roubles when lines are not known; takes the same share of the costs"
+        None,
+        description="returned roubles when lines are not known; costs come back only when it is the whole rest of the receipt",
     )
 
     def refs(self, source: str) -> Iterator[str]:

@@ -16,7 +16,6 @@ from domain.fold.inquiries import Inquiry, Opened
 from domain.identity import row_id
 
 ZERO = Decimal(0)
-_GRAIN = Decimal("0.0001")  # as fine as facts tell money
 
 
 @dataclass(slots=True)
@@ -130,8 +129,8 @@ def _line(receipt: str, part: str, n: int, one: SaleLine, event: Event, sign: in
 def _refund(fact: SaleRefunded, sale: Sale, event: Event) -> list[Line]:
     """Returned lines; or a returned sum; or, with neither, the whole rest.
 
-    Of a sum nobody knows the lines: it takes the same share of the costs as of the price, so that a whole sum takes
-    all. What goes beyond the rest of the receipt had no cost.
+    Of a sum nobody knows the lines, so a part is money given back and nothing else: all of it is lost margin (R0.25).
+    A sum that takes the whole rest takes its costs along; what goes beyond the rest had none.
     """
     part = fact.refund_id or "refund"
     if fact.lines:
@@ -150,11 +149,7 @@ def _refund(fact: SaleRefunded, sale: Sale, event: Event) -> list[Line]:
 
 
 def _margin_of(returned: Decimal, rest: Decimal, margin: Decimal) -> Decimal:
-    if rest <= 0:
-        return returned
-    if returned < rest:
-        return (margin * returned / rest).quantize(_GRAIN)
-    return margin + returned - rest
+    return margin + returned - rest if 0 < rest <= returned else returned
 
 
 def _as_sold(one: SaleLine, sold: Sequence[SaleLine]) -> SaleLine:

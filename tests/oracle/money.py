@@ -77,12 +77,10 @@ def one_receipt(key: str, facts: list[Event]) -> Receipt:
 
 
 def margin_of_a_sum(returned: Decimal, sales: Decimal, margin: Decimal) -> Decimal:
-    """A returned share of the price is the same share of the costs; beyond the price there are no costs."""
-    if sales <= 0:
-        return returned
-    share = min(returned, sales)
-    part = margin if share == sales else round(margin * share / sales, 4)
-    return part + (returned - share)
+    """A part is lost margin, all of it (R0.25); what takes the whole rest takes its costs along."""
+    if sales > 0 and returned >= sales:
+        return margin + (returned - sales)
+    return returned
 
 
 def cost_when_sold(returned: SaleLine, sold: Sequence[SaleLine]) -> Decimal | None:
