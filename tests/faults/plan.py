@@ -10,6 +10,7 @@ from dataclasses import dataclass
 _LASTING = {
     "freeze": (4.0, 13.0),  # beyond the patience of the consumer group: others take the partitions over
     "half-open": (3.0, 12.0),
+    "silent": (60.0, 140.0),  # half-open for minutes: only in storms that last much longer
     "slow": (3.0, 10.0),
     "cut": (2.0, 10.0),
 }
@@ -28,6 +29,7 @@ class Fault:
 def plan(seed: int, kinds: Sequence[str], *, seconds: float, every_s: float) -> list[Fault]:
     """Faults over so many seconds, one about every ``every_s``; long ones overlap with the next."""
     rng = random.Random(seed)
+    kinds = [kind for kind in kinds if not kind.startswith("silent") or _LASTING["silent"][0] < seconds / 8]
     faults: list[Fault] = []
     at_s, deck = rng.uniform(0.5, every_s), list[str]()
     while at_s < seconds:

@@ -226,7 +226,9 @@ class KafkaService(Service):
                 f"freeze {name}": self._freezing(name) for name in self._parts if name.startswith("projector")
             },
         }
-        modes: tuple[tuple[str, Mode], ...] = (("cut", "cut"), ("slow", "slow"), ("half-open", "half_open"))
+        modes: tuple[tuple[str, Mode], ...] = (
+            ("cut", "cut"), ("slow", "slow"), ("half-open", "half_open"), ("silent", "half_open"),
+        )  # fmt: skip
         for what in ("broker", "postgres"):
             for word, mode in modes:
                 self.harms[f"{word} {what}"] = self._weather(what, mode)

@@ -88,6 +88,14 @@ def test_a_plan_is_its_seed_and_every_kind_has_its_turn() -> None:
     assert all(0 < f.at_s < 60 for f in faults)
 
 
+def test_only_a_long_storm_has_minutes_of_silence() -> None:
+    kinds = (*KINDS, "silent c")
+    assert "silent c" not in {f.kind for f in plan(3, kinds, seconds=60, every_s=3)}
+    lasting = [f.lasting_s for f in plan(3, kinds, seconds=900, every_s=20) if f.kind == "silent c"]
+    assert lasting
+    assert all(60 <= seconds <= 140 for seconds in lasting)
+
+
 def test_a_storm_posts_everything_at_least_once_to_both_receivers() -> None:
     sent = history(3, days=3)
     posted = list(storm(sent, 3, 2, window=20))
