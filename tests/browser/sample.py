@@ -6,10 +6,8 @@ carries a delivery that looks like what its provider sends.
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -18,7 +16,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from domain.directory import Directory
-from domain.event import Event, Evidence
+from domain.event import Event
 from domain.facts.base import Fact
 from domain.facts.calls import (
     CallAnswered,
@@ -50,7 +48,7 @@ from domain.facts.sites import (
     FormSubmitted,
     MessageSent,
 )
-from domain.translate import Said, make_events
+from tests.browser.told import Told
 
 ZONE = ZoneInfo("Europe/Moscow")
 NOW = datetime(2026, 3, 24, 11, 32, tzinfo=UTC)
@@ -79,7 +77,6 @@ _PARTS = (
     ("Фильтр масляный", "780", "410"),
     ("Амортизатор", "7800", "5600"),
 )
-_SECRET = b"sample"
 
 
 def directory() -> Directory:
@@ -120,13 +117,8 @@ def groups(seed: int = 7) -> Iterator[list[Event]]:
             yield [e for e in client.events if e.time < NOW]
 
 
-@dataclass
-class _Client:
+class _Client(Told):
     """One client's month: an approach, what the operator wrote down, a booking, an arrival, a receipt."""
-
-    r: random.Random
-    at: datetime
-    events: list[Event] = field(default_factory=list)
 
     def live(self) -> None:
         r = self.r
@@ -335,67 +327,4 @@ class _Client:
             WalkInRegistered(
                 walkin_id=f"W-{self.key[:6]}", by=self.employee[0], car="LADA Vesta", **self.about
             ),
-        )
-
-    def _sipuni(self, after: timedelta, fact: Fact, event: str) -> None:
-        query = urlencode({
-            "event": event, "call_id": getattr(fact, "call_id", ""), "src_num": self.phone, "src_type": "1",
-            "dst_num": getattr(fact, "line", ""), "timestamp": int((self.at + after).timestamp()), "token": "***",
-        })  # fmt: skip
-        self._deliver("/sipuni/main", after, fact, "GET", b"", "", query)
-
-    def _jivo(self, after: timedelta, name: str, fact: Fact) -> None:
-        body = {
-            "event_name": name,
-            "chat_id": self.key[:8],
-            "visitor": {"name": self.name, "phone": self.phone},
-        }
-        self._deliver(
-            "/jivo/chat",
-            after,
-            fact,
-            "POST",
-            json.dumps(body, ensure_ascii=False).encode(),
-            "application/json",
-            "",
-        )
-
-    def _crm(self, after: timedelta, fact: Fact) -> None:
-        at = self.at + after
-        body = {
-            "type": fact.TYPE,
-            "time": at.isoformat(),
-            "data": json.loads(fact.model_dump_json(exclude_none=True)),
-        }
-        self._deliver(
-            "/native/crm",
-            after,
-            fact,
-            "POST",
-            json.dumps(body, ensure_ascii=False).encode(),
-            "application/json",
-            "",
-        )
-
-    def _deliver(
-        self, source: str, after: timedelta, fact: Fact, method: str, body: bytes, kind: str, query: str
-    ) -> None:
-        at = self.at + after
-        path = f"/in{source}/***" if method == "GET" or kind != "application/json" else "/v1/events"
-        headers = (
-            (("content-type", kind), ("user-agent", "sample/1.0"))
-            if kind
-            else (("user-agent", "sample/1.0"),)
-        )
-        evidence = Evidence(
-            UUID(int=self.r.getrandbits(128)), method, path, query, headers, body, f"{source.split('/')[1]}@1"
-        )
-        native = (fact.TYPE, self.key, str(len(self.events)))
-        self.events += make_events(
-            [Said(fact, native, at)],
-            source=source,
-            received=at + timedelta(seconds=2),
-            revision=1,
-            evidence=evidence,
-            key_secret=_SECRET,
         )

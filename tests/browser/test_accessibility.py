@@ -67,3 +67,6 @@ async def test_nothing_sticks_out_sideways(site: Site, browser_pages: Pages, siz
             await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             <= 0
         ), address
+        assert not await page.evaluate(
+            "[...document.querySelectorAll('.tile .figure')].filter((f) => f.scrollWidth > f.clientWidth).map((f) => f.innerText)"
+        )

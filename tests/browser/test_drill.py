@@ -1,14 +1,19 @@
 """From a figure to its rows, from a row to its card, from there to the event and the raw webhook, numbers compared."""
 
+import json
 import re
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from playwright.async_api import expect
 
+from domain.event import Evidence
+from domain.identity import event_id
 from reports.formats import cell, phone
 from tests.browser import sample
-from tests.browser.conftest import Site
+from tests.browser.conftest import Loaded, Site, serve
+from tests.browser.loading import SCHEMA, Deliveries
 from tests.browser.reading import whole
 from tests.support.browser import Pages
 
@@ -259,3 +264,39 @@ async def test_hostile_names_are_only_text(site: Site, browser_pages: Pages) -> 
     assert dialogs == []
     # scripts in names would also be refused by the policy and show up among the page's problems
     assert browser_pages.problems == []
+
+
+async def test_in_a_batch_the_events_own_item_is_marked_and_in_view(
+    loaded: Loaded, browser_pages: Pages
+) -> None:
+    """The delivery of an event replaced by a batch of forty in which it is the thirtieth."""
+    event = next(e for groups in sample.groups() for e in groups if e.type == "booking.made")
+    assert isinstance(event.evidence, Evidence)
+    others = [{"id": f"x-{n}", "type": "booking.made", "data": {"phone": "+79990000001"}} for n in range(39)]
+    own = {"id": "own", "type": "booking.made", "data": {"booking_id": "77"}}
+    batch = [*others[:29], own, *others[29:]]
+    mine = event_id(event.source, event.type, "own")
+    async with loaded.connection() as conn:
+        await conn.execute(
+            f"update {SCHEMA}.fact set id = %s, carrier = %s where id = %s".encode(), (mine, mine, event.id)
+        )
+    evidence = replace(event.evidence, body=json.dumps(batch).encode())
+    try:
+        deliveries = Deliveries([replace(event, id=mine, evidence=evidence)])
+        async with serve(replace(loaded.deps(), evidence=deliveries)) as base:
+            page = await browser_pages.open(f"{base}/events/{mine}")
+            await expect(page.locator("[data-raw] h3 .count")).to_have_text("событие 30 из 40 в пачке")
+            mark = page.locator("#raw-body mark")
+            assert json.loads((await mark.text_content() or "").rstrip(",\n")) == own
+            assert json.loads(await page.locator("#raw-body").text_content() or "") == batch
+            inside = await mark.evaluate(
+                "(m) => { const box = m.parentElement.getBoundingClientRect(), r = m.getBoundingClientRect();"
+                " return r.top >= box.top && r.top < box.bottom; }"
+            )
+            assert inside
+    finally:
+        async with loaded.connection() as conn:
+            await conn.execute(
+                f"update {SCHEMA}.fact set id = %s, carrier = %s where id = %s".encode(),
+                (event.id, event.id, mine),
+            )
