@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
+from typing import Final
 
 from ingest.adapters.registry import providers
 from leadfold.settings import Settings
@@ -79,6 +80,10 @@ def _secrets(settings: Settings) -> Iterator[Found]:
             yield ("sources", index, "signing_secret"), "only native sources are signed so"
 
 
+#: Ports that nobody needs to know: their defaults give way (`Settings.ops_port`).
+_GIVE_WAY: Final = {("ingest", "ops_port"), ("projector", "port")}
+
+
 def _ports(settings: Settings) -> Iterator[Found]:
     seen: dict[int, str] = {}
     for section, name in (
@@ -88,6 +93,8 @@ def _ports(settings: Settings) -> Iterator[Found]:
         ("projector", "port"),
     ):
         port = getattr(getattr(settings, section), name)
+        if (section, name) in _GIVE_WAY and name not in getattr(settings, section).model_fields_set:
+            continue
         if port and port in seen:
             yield (section, name), f"port {port} is already that of [{seen[port]}]"
         seen[port] = section

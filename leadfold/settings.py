@@ -72,7 +72,10 @@ class Ingest(Section):
         description="where commands on other machines ask how it is (its ops address); empty: on this one",
     )
     ops_host: Host = Field("127.0.0.1", description="address of its /metrics and detailed /readyz")
-    ops_port: Port = Field(8083, description="their port; 0, or a `port` of 0, lets the system choose")
+    ops_port: Port = Field(
+        8083,
+        description="their port; left out, another one is taken when this is in use; 0: the system chooses",
+    )
     deadline_s: float = Field(
         2.0, gt=0, le=60, description="a delivery is answered within this time (design §4)"
     )
@@ -233,6 +236,31 @@ class Settings(BaseSettings):
     def embedded_log(self) -> bool:
         """Whether the event log is a file in the data folder."""
         return self.log.engine == "embedded"
+
+    @property
+    def ops_port(self) -> tuple[int, bool]:
+        """Where ingest tells of itself, and whether only there: see `_health_port`."""
+        if not self.ingest.port and "ops_port" not in self.ingest.model_fields_set:
+            return 0, False
+        return self._health_port(self.ingest, "ops_port")
+
+    @property
+    def projector_port(self) -> tuple[int, bool]:
+        """Where the projector tells of itself, and whether only there: see `_health_port`."""
+        return self._health_port(self.projector, "port")
+
+    def _health_port(self, section: Ingest | Projector, name: str) -> tuple[int, bool]:
+        """A port that somebody set is meant; a default one gives way, so that a second installation just runs."""
+        port: int = getattr(section, name)
+        if name in section.model_fields_set:
+            return port, True
+        meant = {self.ingest.port, self.reports.port}
+        meant |= {
+            getattr(other, n)
+            for other, n in ((self.ingest, "ops_port"), (self.projector, "port"))
+            if other is not section and n in other.model_fields_set
+        }
+        return (0 if port in meant else port), False
 
     def source(self, name: str) -> Source | None:
         """The source of this name."""

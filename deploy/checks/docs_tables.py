@@ -44,7 +44,7 @@ MEANINGS = {
     "ingest.max_depth": "nesting of a body; deeper ones are kept as unreadable",
     "reports.host": "address to listen on: of this machine only",
     "reports.port": "port of the pages and their API",
-    "projector.port": "port of its health and metrics",
+    "projector.port": "port of its health and metrics; left out, another one is taken when this is in use",
     "logging.level": "what is said at all",
     "sources.name": "small letters, digits, `.` `-` `_`: part of the address and of event ids; never change it",
     "sources.office": "office (an id of `[[offices]]`) of everything that comes from here",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
 import os
 import signal
@@ -108,8 +109,12 @@ async def served(
     *,
     stop_s: float = 3.0,
     backlog: int = 128,
+    fixed: bool = True,
 ) -> AsyncIterator[str]:
-    """Serve an application while inside; gives its address from this machine. ``backlog``: connections not yet taken.
+    """Serve an application while inside; gives its address from this machine.
+
+    ``backlog``: connections not yet taken. A port that is not ``fixed`` gives way to whoever has it already: the system
+    chooses another one, and commands on this machine find it by the announcement.
 
     Raises:
         OSError: the address is taken.
@@ -118,8 +123,13 @@ async def served(
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=stop_s, handle_signals=False)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port, backlog=backlog)
-        await site.start()
+        try:
+            await web.TCPSite(runner, host, port, backlog=backlog).start()
+        except OSError as error:
+            if fixed or error.errno != errno.EADDRINUSE:
+                raise
+            log.warning("service.port_taken", part=name, port=port)
+            await web.TCPSite(runner, host, 0, backlog=backlog).start()
         real = runner.addresses[0][1]
         if not announce(settings, name, host, real):
             again = asyncio.create_task(_announced(settings, name, host, real), name="announce")

@@ -124,10 +124,12 @@ async def _serve(config: Config, event_log: EventLog, spool: Spool, stop: asynci
 async def _ops(app: web.Application, settings: Settings) -> AsyncIterator[str]:
     """Serve health and metrics beside. Raises OSError that names the setting."""
     given = settings.ingest
-    port = given.ops_port if given.port else 0
+    port, fixed = settings.ops_port
     async with contextlib.AsyncExitStack() as stack:
         try:
-            address = await stack.enter_async_context(served(app, settings, OPS, given.ops_host, port))
+            address = await stack.enter_async_context(
+                served(app, settings, OPS, given.ops_host, port, fixed=fixed)
+            )
         except OSError as error:
             raise OSError(error.errno, error.strerror, "ops_port") from error
         yield address

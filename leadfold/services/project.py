@@ -33,14 +33,15 @@ class Projecting:
     async def run(self, stop: asyncio.Event) -> None:
         """Project until ``stop``. Raises what `Projector.run` raises."""
         watcher = asyncio.create_task(self._watch())
-        projector = self._config.settings.projector
+        host, (port, fixed) = self._config.settings.projector.host, self._config.settings.projector_port
         try:
             async with served(
                 health_app(self._ready, self._metrics),
                 self._config.settings,
                 "project",
-                projector.host,
-                projector.port,
+                host,
+                port,
+                fixed=fixed,
             ) as address:
                 log.info("project.serving", address=address)
                 while not stop.is_set():

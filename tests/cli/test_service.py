@@ -323,3 +323,17 @@ def test_tail_follows(shop: Installation) -> None:
 
 
 __all__ = ["Run"]
+
+
+def test_two_installations_on_one_machine(shop: Installation, tmp_path: Path) -> None:
+    """Who gives the other one ports for webhooks and pages has done enough."""
+    other = install(tmp_path / "other", ("main", "sipuni"))
+    for one in (shop, other):
+        for name in ("LEADFOLD_INGEST__OPS_PORT", "LEADFOLD_PROJECTOR__PORT"):
+            one.environment.pop(name, None)
+    with shop.running(), other.running():
+        for one in (shop, other):
+            assert one.json("status")["ready"]
+        call(other.url("main"), 1)
+        assert other.json("wait", "--timeout", "60")["visible"]
+        assert (inquiries(other), inquiries(shop)) == (1, 0)

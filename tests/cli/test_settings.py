@@ -127,6 +127,15 @@ def test_each_problem_has_its_line(text: str, expected: str) -> None:
     assert expected in problems(text)
 
 
+def test_ports_that_nobody_set_give_way() -> None:
+    settings = parse(HEAD + "[ingest]\nport = 8083\n[reports]\nport = 8082\n", PATH)
+    assert (settings.ops_port, settings.projector_port) == ((0, False), (0, False))
+    settings = parse(HEAD + "[ingest]\nport = 8090\nops_port = 8082\n", PATH)
+    assert (settings.ops_port, settings.projector_port) == ((8082, True), (0, False))
+    settings = parse(HEAD, PATH)
+    assert (settings.ops_port, settings.projector_port) == ((8083, False), (8082, False))
+
+
 def test_secrets_are_never_shown() -> None:
     for told in problems(
         "[database]\nurl = 7\n[log]\npassword = 5\n" + SOURCE.format("a", "form", "tooshort")
