@@ -14,7 +14,7 @@ import xlsxwriter
 from domain.directory import Directory
 from reports import formats
 from reports.catalogue import REPORTS
-from reports.headings import TOTAL, settings_words
+from reports.headings import CHANGE, CHANGE_SHARE, TOTAL, compared_words, settings_words
 from reports.lines import STATES, InquiryLine
 from reports.params import to_query
 from reports.result import Group, Label, Report, Value
@@ -124,6 +124,13 @@ class Workbook:
         bold = {u: self._style(num_format=f, bold=True, top=1) for u, f in _NUMBER_FORMATS.items()}
         sheet.autofilter(head, 0, max(last - 1, head), len(columns))
         self._figures(sheet, last, TOTAL[self.lang], self.given.total, bold, self._style(bold=True, top=1))
+        if (other := self.given.comparison) is not None:
+            plain, shares = self._style(), dict.fromkeys(number, number["percent"])
+            self._figures(sheet, last + 1, compared_words(other, self.lang), other.total, number, plain)
+            differences = {key: c.difference for key, c in other.changes.items()}
+            self._figures(sheet, last + 2, CHANGE[self.lang], differences, number, plain)
+            relative: dict[str, Value] = {key: c.share for key, c in other.changes.items()}
+            self._figures(sheet, last + 3, CHANGE_SHARE[self.lang], relative, shares, plain)
 
     def _groups(
         self, sheet: Any, groups: Sequence[Group], row: int, depth: int, number: dict[str, Any]

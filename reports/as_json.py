@@ -17,7 +17,7 @@ from domain.rows import InquiryRow
 from reports.drill import Page
 from reports.formats import half_up
 from reports.lines import STATES, InquiryLine
-from reports.result import Column, Group, Params, Report, Unit, Value
+from reports.result import Column, Comparison, Group, Params, Report, Unit, Value
 
 Json = dict[str, Any]
 
@@ -46,6 +46,7 @@ def report_json(report: Report) -> Json:
             {"key": n.key, "label": n.label[lang], "rule": n.rule, "count": n.count} for n in report.notices
         ],
         "not_connected": list(report.not_connected),
+        "comparison": _comparison(report.comparison, units),
     }
 
 
@@ -62,6 +63,7 @@ def params_json(params: Params) -> Json:
         ],
         "basis": params.basis,
         "counted": params.counted,
+        "compare": params.compare,
         "zone": params.zone,
         "office_time": params.office_time,
         "valid_reasons": None if params.valid_reasons is None else list(params.valid_reasons),
@@ -147,6 +149,20 @@ def _column(column: Column, lang: str) -> Json:
 
 def _values(values: dict[str, Value], units: dict[str, Unit]) -> Json:
     return {key: value_json(values[key], unit) for key, unit in units.items()}
+
+
+def _comparison(comparison: Comparison | None, units: dict[str, Unit]) -> Json | None:
+    """The other period's total, and by how much this one's differs: in the figure's own unit, and as a share of it."""
+    if comparison is None:
+        return None
+    return {
+        "kind": comparison.kind,
+        "from": comparison.first_day.isoformat(),
+        "to": comparison.last_day.isoformat(),
+        "total": _values(comparison.total, units),
+        "difference": {k: value_json(comparison.changes[k].difference, unit) for k, unit in units.items()},
+        "share": {k: value_json(comparison.changes[k].share, "percent") for k in units},
+    }
 
 
 def _group(group: Group, units: dict[str, Unit], lang: str) -> Json:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from domain.directory import Directory
 from reports import formats
-from reports.headings import TOTAL, settings_words
+from reports.headings import CHANGE, TOTAL, compared_words, settings_words
 from reports.result import Column, Group, Report, Value
 
 
@@ -33,6 +33,15 @@ def show(report: Report, console: Console, directory: Directory, *, optional: bo
         Text(" · ".join(f"{name.lower()} {value}" for name, value in settings), style="dim"), soft_wrap=True
     )
     console.print(table, width=max(_width(table, console), 40), crop=False, no_wrap=True, overflow="ignore")
+    if (other := report.comparison) is not None:
+        told = (
+            f"{c.label[lang].lower()} {formats.signed(other.changes[c.key].difference, c.unit, lang)}"
+            for c in columns
+            if other.changes[c.key].difference is not None and c.key not in report.not_connected
+        )
+        console.print(
+            Text(f"{compared_words(other, lang)}; {CHANGE[lang].lower()}: {', '.join(told)}"), soft_wrap=True
+        )
     for text in _after(report, hidden):
         console.print(Text(text), soft_wrap=True)
 

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import psycopg
 from psycopg.rows import tuple_row
@@ -16,8 +18,9 @@ from reports.compiler import Compiler, Query
 from reports.context import Context
 from reports.dimensions import label_of, order_key
 from reports.model import Metric, ReportSpec
-from reports.overlay import snapshot
-from reports.result import Group, Notice, Params, Report, Value
+from reports.overlay import repeatable, snapshot
+from reports.periods import comparable, neighbours, same_last_year
+from reports.result import Change, Comparison, Group, Notice, Params, Report, Value
 from reports.rollup.reading import Rolled, look
 
 Conn = psycopg.AsyncConnection[Any]
@@ -26,10 +29,23 @@ Sums = dict[str, int | Decimal]
 
 
 async def run(conn: Conn, params: Params, context: Context, spec: ReportSpec = INQUIRIES) -> Report:
-    """Build a report. Reads one consistent snapshot; changes nothing.
+    """Build a report, compared with another period if it is asked. Reads one consistent snapshot; changes nothing.
 
     Without ``as_of`` and ``known_at`` both clocks are ``context.now``. Raises psycopg errors only.
     """
+    async with repeatable(conn):
+        report = await _run(conn, params, context, spec)
+        days = _compared_days(params, report.as_of)
+        if days is None:
+            return report
+        first, last = days
+        asked = replace(params, first_day=first, last_day=last, levels=(), compare="none")
+        before = (await _run(conn, asked, context, spec)).total
+    changes = {key: change(report.total[key], before[key]) for key in before}
+    return replace(report, comparison=Comparison(params.compare, first, last, before, changes))
+
+
+async def _run(conn: Conn, params: Params, context: Context, spec: ReportSpec) -> Report:
     async with snapshot(conn, params, context) as relations:
         compiler = Compiler(spec, params, context.directory, params.as_of or context.now, relations)
         grouped = await _grouped(conn, compiler, await look(conn, compiler, context, relations.moved))
@@ -49,6 +65,23 @@ async def run(conn: Conn, params: Params, context: Context, spec: ReportSpec = I
         rules=context.rules,
         not_connected=absent,
     )
+
+
+def _compared_days(params: Params, as_of: datetime) -> tuple[date, date] | None:
+    """The days to compare with; None when nothing is asked, or the calendar of reports begins later."""
+    if params.compare == "none":
+        return None
+    first, last = params.first_day, params.last_day
+    other = neighbours(first, last)[0] if params.compare == "previous" else same_last_year(first, last)
+    return comparable(first, last, other, as_of.astimezone(ZoneInfo(params.zone)).date())
+
+
+def change(now: Value, before: Value) -> Change:
+    """What a figure has gained since another period."""
+    if now is None or before is None:
+        return Change(None, None)
+    difference = now - before
+    return Change(difference, Decimal(difference) / Decimal(before) if before else None)
 
 
 @dataclass(frozen=True, slots=True)

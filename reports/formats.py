@@ -86,6 +86,27 @@ def cell(value: Value, unit: Unit, lang: str = "ru", *, bare: bool = False) -> s
     return number(value, 0, lang)
 
 
+def signed(value: Value, unit: Unit, lang: str = "ru", *, bare: bool = False) -> str:
+    """A change with its sign: ``+12``, ``−3,4 п. п.`` of a percent, ``+1 200,00 ₽``; nothing at all is ``0``."""
+    if value is None:
+        return NO_VALUE
+    if unit == "percent":
+        text = number(Decimal(value) * 100, 1, lang)
+        points = "" if bare else f"{NBSP}п.{NBSP}п." if lang != "en" else f"{NBSP}pp"
+    else:
+        text, points = cell(value, unit, lang, bare=bare), ""
+    sign = "+" if not text.startswith(MINUS) and any(c in "123456789" for c in text) else ""
+    return f"{sign}{text}{points}"
+
+
+def signed_percent(share: Decimal | None, lang: str = "ru") -> str:
+    """A relative change: ``+12,3 %``; «—» where there was nothing before."""
+    if share is None:
+        return NO_VALUE
+    text = percent(share, 1, lang)
+    return f"+{text}" if share > 0 and any(c in "123456789" for c in text) else text
+
+
 def short_number(value: Decimal | int, lang: str = "ru") -> str:
     """For axes: ``12 тыс.``, ``1,2 млн`` (ru) or ``12k``, ``1.2M`` (en)."""
     amount = Decimal(value)

@@ -8,7 +8,7 @@ from domain.directory import Directory
 from reports import formats
 from reports.catalogue import REPORTS
 from reports.dimensions import NONE_KEY, label_of
-from reports.result import Label, Params, Report
+from reports.result import Comparison, Label, Params, Report
 
 BASES: Final[dict[str, Label]] = {
     "cohort": Label("когорта: по дате обращения", "cohort: by the date of the inquiry"),
@@ -20,6 +20,18 @@ COUNTED: Final[dict[str, Label]] = {
 }
 NOW: Final = Label("сейчас", "now")
 TOTAL: Final = Label("Итого", "Total")
+_COMPARED: Final[dict[str, Label]] = {
+    "previous": Label("Было за период до этого", "The period before"),
+    "year": Label("Было год назад", "A year before"),
+}
+CHANGE: Final = Label("Изменение", "Change")
+CHANGE_SHARE: Final = Label("Изменение, %", "Change, %")
+
+
+def compared_words(comparison: Comparison, lang: str) -> str:
+    """«Было за период до этого, 01.02.2026–28.02.2026»."""
+    span = formats.period(comparison.first_day, comparison.last_day)
+    return f"{_COMPARED[comparison.kind][lang]}, {span}"
 
 
 def filter_words(params: Params, directory: Directory, name: str) -> list[str]:

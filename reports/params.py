@@ -2,7 +2,7 @@
 
 Names: ``from``, ``to`` (local days, both included) or ``period`` (a preset); ``as_of``, ``known_at``; ``group``;
 ``filter=employee:in:ivan,anna`` and ``filter=employee:not:ivan`` (repeatable, joined by AND), or ``employee=ivan``;
-``basis``, ``counted``, ``zone``, ``office_time``, ``valid_reasons``, ``lang``. «Не указано» is spelled ``~``; a comma or
+``basis``, ``counted``, ``compare``, ``zone``, ``office_time``, ``valid_reasons``, ``lang``. «Не указано» is spelled ``~``; a comma or
 percent sign inside a filter's value is written ``%2C``, ``%25`` (before the URL's own encoding).
 """
 
@@ -13,13 +13,13 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal, TypeVar, get_args
 from urllib.parse import unquote, urlencode
 from zoneinfo import ZoneInfo, available_timezones
 
 from reports.catalogue import INQUIRIES
 from reports.model import ReportSpec
-from reports.result import Label, Params
+from reports.result import Comparing, Label, Params
 
 PRESETS: Final[dict[str, Label]] = {
     "today": Label("Сегодня", "Today"),
@@ -31,6 +31,8 @@ PRESETS: Final[dict[str, Label]] = {
     "year": Label("Этот год", "This year"),
 }
 DEFAULT_PRESET: Final = "month"
+COMPARISONS: Final[tuple[Comparing, ...]] = get_args(Comparing)
+DEFAULT_COMPARISON: Final[Comparing] = "previous"
 MAX_LEVELS: Final = 3
 MAX_VALUES: Final = 500
 MAX_TEXT: Final = 200
@@ -50,6 +52,7 @@ _KNOWN: Final = frozenset(
         "zone",
         "office_time",
         "valid_reasons",
+        "compare",
         "lang",
     }
 )
@@ -148,6 +151,7 @@ def parse(
         office_time=read("office_time", False, _switch),
         valid_reasons=read("valid_reasons", None, _reasons),
         lang=read("lang", _RU, _lang),
+        compare=read("compare", DEFAULT_COMPARISON, _compare),
     )
     if errors:
         raise ParamError(errors)
@@ -196,6 +200,8 @@ def to_pairs(
         pairs.append(("office_time", "1"))
     if params.valid_reasons is not None:
         pairs.append(("valid_reasons", _listed(params.valid_reasons)))
+    if params.compare != DEFAULT_COMPARISON:
+        pairs.append(("compare", params.compare))
     if params.lang != _RU:
         pairs.append(("lang", params.lang))
     return pairs
@@ -237,6 +243,11 @@ def _counted(text: str) -> Literal["inquiry", "client"]:
 
 def _lang(text: str) -> Literal["ru", "en"]:
     return "en" if _one_of(("ru", "en"))(text) == "en" else "ru"
+
+
+def _compare(text: str) -> Comparing:
+    _one_of(COMPARISONS)(text)
+    return next(c for c in COMPARISONS if c == text)
 
 
 def _day(text: str) -> date:

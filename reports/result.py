@@ -61,6 +61,9 @@ class Notice:
     count: int
 
 
+Comparing = Literal["none", "previous", "year"]
+
+
 @dataclass(frozen=True, slots=True)
 class Params:
     """What was asked for. Days are local days of ``zone``, both included. See reports/params.py for parsing."""
@@ -77,6 +80,33 @@ class Params:
     office_time: bool = False  # «по времени филиала» (G1)
     valid_reasons: tuple[str, ...] | None = None  # override of the rule (R0.42)
     lang: Literal["ru", "en"] = "ru"
+    compare: Comparing = "previous"  # with the period before, or the same days a year ago
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a figure of the total has gained since another period.
+
+    ``difference`` is in its own unit (of a percent: a difference of fractions), ``share`` of what it was; None where
+    there is nothing to compare or to divide by.
+    """
+
+    difference: Value
+    share: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The total of another period, asked in the same way, under the same clocks. Days are both included.
+
+    Of a period that is not over, as many days are compared as have begun.
+    """
+
+    kind: Comparing
+    first_day: date
+    last_day: date
+    total: dict[str, Value]
+    changes: dict[str, Change]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +125,4 @@ class Report:
     lag_s: float | None
     rules: str  # version of the rules in words
     not_connected: tuple[str, ...] = field(default=())  # metrics whose source was never seen (2.5)
+    comparison: Comparison | None = None

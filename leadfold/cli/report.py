@@ -83,6 +83,9 @@ def inquiries(
         typer.Option(help="cohort (by the inquiry's date, default) or activity (by each thing's date)."),
     ] = None,
     counted: Annotated[str | None, typer.Option(help="inquiry (default) or client.")] = None,
+    compare: Annotated[
+        str | None, typer.Option(help="previous (the period before, default), year (a year ago) or none.")
+    ] = None,
     zone: Annotated[
         str | None,
         typer.Option(metavar="ZONE", help="Days by this clock, e.g. Asia/Omsk; default that of the company."),
@@ -119,7 +122,7 @@ def inquiries(
     given = {
         "from": first, "to": last, "period": period, "as_of": as_of, "known_at": known_at, "group": group,
         "basis": basis, "counted": counted, "lang": lang, "office_time": "1" if office_time else None,
-        "zone": zone, "valid_reasons": valid_reasons,
+        "zone": zone, "compare": compare, "valid_reasons": valid_reasons,
     }  # fmt: skip
     pairs = [(name, value) for name, value in given.items() if value is not None]
     pairs += [("filter", value) for value in filters or ()]

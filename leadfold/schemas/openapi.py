@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ingest import openapi as native
 from reports.catalogue import INQUIRIES
-from reports.params import MAX_LEVELS, PRESETS
+from reports.params import COMPARISONS, MAX_LEVELS, PRESETS
 
 Json = dict[str, Any]
 
@@ -123,6 +123,9 @@ def _parameters() -> list[Json]:
             explode=True, style="form",
         ),
         _query("basis", {"enum": ["cohort", "activity"]}, "by the inquiry's date, or by each thing's own (G2)"),
+        _query(
+            "compare", {"enum": list(COMPARISONS)}, "with the period before (default), the same days a year ago, or nothing"
+        ),
         _query("counted", {"enum": ["inquiry", "client"]}, "what is counted (D-0.12)"),
         _query("zone", _TEXT, "IANA time zone of the days"),
         _query("office_time", {"type": "boolean"}, "days by each office's own clock (G1)"),
@@ -162,6 +165,16 @@ def _report_schemas() -> dict[str, Json]:
         }
     )
     notice = _object({"key": _TEXT, "label": _TEXT, "rule": _TEXT, "count": _COUNT})
+    comparison = _object(
+        {
+            "kind": {"enum": [c for c in COMPARISONS if c != "none"]},
+            "from": _TEXT,
+            "to": _TEXT,
+            "total": values,
+            "difference": values,
+            "share": values,
+        }
+    )
     report = _object(
         {
             "name": _TEXT,
@@ -180,6 +193,7 @@ def _report_schemas() -> dict[str, Json]:
                 "items": _TEXT,
                 "description": "columns whose source was never seen",
             },
+            "comparison": {"oneOf": [comparison, {"type": "null"}]},
         }
     )
     wrong = _object({"field": _TEXT, "reason": _TEXT})

@@ -96,7 +96,7 @@ def days_of(first: date, last: date, zone: str) -> list[Span]:
 
 def plain_compiler(spec: ReportSpec, params: Params, context: Context) -> Compiler:
     """The compiler of a build's sums: no filters, no reader's own marks, the live tables."""
-    plain = Params(params.first_day, params.last_day, levels=(), zone=params.zone)
+    plain = Params(params.first_day, params.last_day, levels=(), zone=params.zone, compare="none")
     return Compiler(spec, plain, context.directory, context.now, live_relations(context.schema))
 
 

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 from reports.context import Context
 from reports.dimensions import NONE_KEY, label_of
 from reports.formats import moment, month_name, period
-from reports.params import MAX_LEVELS, PRESETS, preset_days
+from reports.params import COMPARISONS, MAX_LEVELS, PRESETS, preset_days
+from reports.periods import add_months, neighbours
 from reports.web.state import TABS, State
 from reports.web.texts import say
 
@@ -53,6 +54,7 @@ class Controls:
     later: str
     bases: tuple[Choice, ...]
     units: tuple[Choice, ...]
+    comparisons: tuple[Choice, ...]
     as_of: str
     as_of_now: str
     levels: tuple[Level, ...]
@@ -90,6 +92,10 @@ def controls(state: State, context: Context) -> Controls:
             Choice(say(f"counted.{c}", lang), state.to(counted=c), params.counted == c, c)
             for c in ("inquiry", "client")
         ),
+        comparisons=tuple(
+            Choice(say(f"compare.{c}", lang), state.to(compare=c), params.compare == c, c)
+            for c in COMPARISONS
+        ),
         as_of=moment(params.as_of, params.zone) if params.as_of else say("as_of.now", lang),
         as_of_now=state.to(as_of=None),
         levels=_levels(state),
@@ -120,30 +126,12 @@ def controls(state: State, context: Context) -> Controls:
     )
 
 
-def neighbours(first: date, last: date) -> tuple[tuple[date, date], tuple[date, date]]:
-    """The period before and the one after: whole months stay whole months, anything else moves by its own length."""
-    after = last + timedelta(days=1)
-    if first.day == 1 and after.day == 1:
-        months = (after.year - first.year) * 12 + after.month - first.month
-        return (
-            (_add_months(first, -months), first - timedelta(days=1)),
-            (after, _add_months(after, months) - timedelta(days=1)),
-        )
-    length = after - first
-    return (first - length, first - timedelta(days=1)), (after, last + length)
-
-
-def _add_months(day: date, months: int) -> date:
-    index = day.year * 12 + day.month - 1 + months
-    return date(index // 12, index % 12 + 1, 1)
-
-
 def period_words(first: date, last: date, lang: str) -> str:
     """A whole month or year by its name, other periods by their days."""
     after = last + timedelta(days=1)
-    if first.day == 1 and after == _add_months(first, 1):
+    if first.day == 1 and after == add_months(first, 1):
         return month_name(first, lang).capitalize()
-    if (first.day, first.month) == (1, 1) and after == _add_months(first, 12):
+    if (first.day, first.month) == (1, 1) and after == add_months(first, 12):
         return say("period.year", lang, year=first.year)
     return period(first, last)
 

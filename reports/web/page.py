@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from reports.formats import cell, moment, number, percent
-from reports.result import Notice, Report
+from reports.formats import cell, moment, number, percent, signed, signed_percent
+from reports.headings import compared_words
+from reports.result import Column, Notice, Report
 from reports.web.state import State
 from reports.web.texts import say
 
@@ -24,7 +25,10 @@ LATE_S: Final = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A figure to be seen first. ``whole`` and ``rest`` are one number, the rest printed smaller."""
+    """A figure to be seen first. ``whole`` and ``rest`` are one number, the rest printed smaller.
+
+    ``change``: against the period that it is compared with, or empty; ``was``: what it was then, in words.
+    """
 
     label: str
     whole: str
@@ -32,6 +36,8 @@ class Tile:
     href: str | None
     note: str
     hint: str
+    change: str = ""
+    was: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,7 @@ def tiles(report: Report, state: State) -> tuple[Tile, ...]:
         )
         whole, rest = (text[:point], text[point:]) if point >= 0 else (text, "")
         absent = key in report.not_connected
+        change, was = ("", "") if absent else _changed(report, column, lang)
         made.append(
             Tile(
                 label=column.label[lang],
@@ -90,9 +97,27 @@ def tiles(report: Report, state: State) -> tuple[Tile, ...]:
                 href=state.rows_url(key) if value is not None else None,
                 note=say("none.not_connected", lang) if absent else notes[key],
                 hint=column.definition[lang],
+                change=change,
+                was=was,
             )
         )
     return tuple(made)
+
+
+def _changed(report: Report, column: Column, lang: str) -> tuple[str, str]:
+    """The change as a share (where there was nothing, as a difference) with its arrow, and what it was."""
+    other = report.comparison
+    if other is None or (change := other.changes[column.key]).difference is None:
+        return "", ""
+    up = change.difference > 0
+    arrow = "" if not change.difference else "↑ " if up else "↓ "
+    text = (
+        signed(change.difference, column.unit, lang)
+        if change.share is None
+        else signed_percent(change.share, lang)
+    )
+    was = cell(other.total[column.key], column.unit, lang)
+    return f"{arrow}{text}", f"{compared_words(other, lang)}: {was}"
 
 
 def _note(key: str, lang: str, value: int | Decimal | None) -> str:

@@ -180,7 +180,7 @@ class Pages:
             v: included for d, included, values in state.params.filters if d == dimension for v in values
         }
         async with self.service.database() as (conn, context):
-            params = replace(state.params, filters=others, levels=(dimension,))
+            params = replace(state.params, filters=others, levels=(dimension,), compare="none")
             report = await run(conn, params, context, state.spec)
         return self.service.renderer.page(
             request, "values.html", lang=state.lang, current="inquiries", state=state, groups=report.groups, chosen=chosen,

@@ -65,4 +65,4 @@ def weeks_params(state: State) -> Params | None:
     days = params.last_day - params.first_day
     if not timedelta(days=7) <= days < timedelta(weeks=MAX_COLUMNS - 1):
         return None
-    return replace(params, levels=("week", "kind"))
+    return replace(params, levels=("week", "kind"), compare="none")

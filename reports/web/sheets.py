@@ -114,7 +114,7 @@ async def build_rows(conn: Conn, context: Context, state: State, asked: Asked, *
         title, where, explanation = label, say("tab.excluded", lang), None
         sentence = f"{label}: {number(page.total, 0, lang)}"
     else:
-        cell = replace(narrowed(state.params, asked.path), levels=())
+        cell = replace(narrowed(state.params, asked.path), levels=(), compare="none")
         explanation = explain(await run(conn, cell, context, spec), (), asked.metric)
         title, sentence = explanation.title, explanation.sentence
         names = [label_of(spec.dimension(d), key, context.directory)[lang] for d, key in asked.path]

@@ -8,7 +8,8 @@ from decimal import Decimal
 from itertools import islice
 from typing import Final
 
-from reports.formats import NO_VALUE, cell, number
+from reports.formats import NO_VALUE, cell, number, signed
+from reports.headings import compared_words
 from reports.result import Column, Group, Report, Value
 from reports.web.state import Path, State, node_id
 from reports.web.texts import say
@@ -69,6 +70,8 @@ class Table:
     heads: tuple[Head, ...]
     lines: tuple[Line, ...]
     total: tuple[Figure, ...]
+    changed: str  # what the total is compared with, or empty
+    changes: tuple[Figure, ...]
     lazy: bool  # closed groups are not in ``lines``
     cut: bool  # there are more open rows than the page shows
 
@@ -76,6 +79,20 @@ class Table:
     def has_small(self) -> bool:
         """Some percent is of a small sample."""
         return any(f.tone == "small" for line in self.lines for f in line.figures)
+
+
+def _changes(report: Report, columns: Sequence[Column], lang: str) -> tuple[Figure, ...]:
+    """By how much the total differs from the other period's, in each column's own unit; percents in points."""
+    other = report.comparison
+    if other is None:
+        return ()
+    found = []
+    for c in columns:
+        difference = None if c.key in report.not_connected else other.changes[c.key].difference
+        text = signed(difference, c.unit, lang, bare=True)
+        tone = "none" if difference is None else "" if difference else "zero"
+        found.append(Figure(text, None, tone, cell(other.total[c.key], c.unit, lang), None))
+    return tuple(found)
 
 
 def shown_columns(report: Report, state: State) -> tuple[Column, ...]:
@@ -124,6 +141,8 @@ def build_table(report: Report, state: State) -> Table:
         lazy=lazy,
         cut=len(lines) > MOST_LINES,
         total=tuple(figure(report, c, report.total, state.rows_url(c.key), lang) for c in columns),
+        changed=compared_words(report.comparison, lang) if report.comparison else "",
+        changes=_changes(report, columns, lang),
     )
 
 

@@ -67,7 +67,9 @@ async def refusals(conn: Conn, context: Context, state: State) -> Refusals:
         else frozenset(context.directory.rules_at(context.now).valid_reasons)
     )
     open_ = state.with_params(valid_reasons=())
-    report = await run(conn, replace(open_.params, levels=("refusal_reason",)), context, state.spec)
+    report = await run(
+        conn, replace(open_.params, levels=("refusal_reason",), compare="none"), context, state.spec
+    )
     total = int(report.total.get("declined") or 0)
     groups = [g for g in report.groups if g.values.get("declined")]
     groups.sort(key=lambda g: -_declined(g))
@@ -95,7 +97,7 @@ def _declined(group: Group) -> int:
 async def pay(conn: Conn, context: Context, state: State) -> PayRoll:
     """Arrivals of the report × rate, by employee (D-0.11)."""
     lang = state.lang
-    report = await run(conn, replace(state.params, levels=("employee",)), context, state.spec)
+    report = await run(conn, replace(state.params, levels=("employee",), compare="none"), context, state.spec)
     lines = []
     for group in report.groups:
         arrived = int(group.values.get("arrived") or 0)

@@ -11,7 +11,7 @@ from reports.formats import NO_VALUE, cell, number
 from reports.result import Column, Group, Report, Value
 
 _READ = """
-() => [...document.querySelectorAll('.table tbody tr, .table tfoot tr')].map(row => [
+() => [...document.querySelectorAll('.table tbody tr, .table tfoot tr:not(.changes)')].map(row => [
   row.hidden, row.querySelector('th').innerText.trim(),
   ...[...row.querySelectorAll('td')].map(td => {
     const copy = td.cloneNode(true);

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from playwright.async_api import Page, expect
 
+from reports.formats import signed
 from tests.browser import sample
 from tests.browser.conftest import Site
 from tests.browser.reading import expected, table, text
@@ -51,6 +52,29 @@ async def test_tiles_and_funnel_show_the_reports_total(site: Site, browser_pages
     assert [s.replace("\n", "") for s in shown] == wanted
     bars = await page.locator(".funnel .value").all_inner_texts()
     assert [b.strip() for b in bars] == [text(report.total[k], columns[k]) for k in keys[:3]]
+
+
+async def test_the_total_is_compared_with_another_period(site: Site, browser_pages: Pages) -> None:
+    page = await browser_pages.open(site.url())
+    for kind in ("previous", "year"):
+        if kind == "year":
+            await page.get_by_text("Сравнить с периодом до этого").click()
+            await page.get_by_role("link", name="тем же периодом год назад").click()
+            await expect(page.locator("summary", has_text="тем же периодом год назад")).to_be_visible()
+        other = (await site.report(compare=kind)).comparison
+        assert other is not None
+        shown = page.locator("tfoot .changes td").first
+        await expect(shown).to_have_text(
+            re.compile("^" + re.escape(signed(other.changes["inquiries"].difference, "count")))
+        )
+        was = page.locator(".tile .change").first
+        await expect(was).to_have_attribute(
+            "title", re.compile(f"{other.first_day:%d.%m.%Y}.*: {other.total['inquiries']}$")
+        )
+    await page.locator("summary", has_text="тем же периодом год назад").click()
+    await page.get_by_role("link", name="без сравнения").click()
+    await expect(page.locator("tfoot .changes")).to_have_count(0)
+    assert "compare=none" in page.url
 
 
 async def test_money_is_written_alike_in_a_tile_and_below_it(site: Site, browser_pages: Pages) -> None:
