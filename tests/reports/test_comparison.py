@@ -132,9 +132,7 @@ async def test_every_surface_tells_the_same_change(
 
     out = io.StringIO()
     show(report, Console(file=out, width=300), spring.directory)
-    assert (
-        "Было за период до этого, 01.02.2026–28.02.2026; изменение: обращения \u22121" in out.getvalue()
-    )
+    assert "Было за период до этого, 01.02.2026–28.02.2026; изменение: обращения \u22121" in out.getvalue()
 
     by_label = {tile.label: tile for tile in tiles(report, page_state(report))}
     assert by_label["Обращения"].change == "↓ \u221220,0\u00a0%"
