@@ -202,7 +202,8 @@ async def _report(plan: Plan, server: Server, first: date, last: date) -> None:
 
 def _addresses(plan: Plan, server: Server, pages: Part, first: date, last: date, show: Show) -> None:
     show.line("")
-    show.line(f"Pages: {pages.url}/reports/inquiries?from={first}&to={last}", style="bold green")
+    site = server.settings.reports.public_url.rstrip("/") or pages.url
+    show.line(f"Pages: {site}/reports/inquiries?from={first}&to={last}", style="bold green")
     program = f"{_program()} --config {shlex.quote(str(server.config_file))}"
     show.line(f"Ask it yourself: {program} status")
     if plan.keep:

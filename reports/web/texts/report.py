@@ -60,7 +60,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "collapse": ("Свернуть", "Collapse"),
     # tiles and charts
     "tile.conversion": ("{share} обращений", "{share} of inquiries"),
-    "tile.refusals": ("{share} · ожидаются {pending}", "{share} · {pending} pending"),
+    "tile.refusals": ("{share} · ожидаются\u00a0{pending}", "{share} · {pending}\u00a0pending"),
     "tile.of_sales": ("продажи {sales}", "sales {sales}"),
     "tile.receipts": ("чеков {n}", "{n} receipts"),
     "tile.counted": ("целевые", "target"),
