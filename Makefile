@@ -94,6 +94,16 @@ ENGINE ?= kafka
 soak: .venv/.dev build/kafka/.jars ## A long storm of faults under load (MINUTES=10 SEED=1 ENGINE=kafka|embedded)
 	$(BIN)/python -m tests.faults --minutes $(MINUTES) --seed $(SEED) --engine $(ENGINE) $(ARGS)
 
+.PHONY: fuzz
+fuzz: .venv/.dev build/fuzz-venv/.tools ## Decoders and adapters by coverage, the running service by its OpenAPI (MINUTES=4)
+	$(BIN)/python -m tests.fuzz --minutes $(if $(filter command line environment,$(origin MINUTES)),$(MINUTES),4) $(ARGS)
+
+# The fuzzers: an environment of their own, with Leadfold's dependencies as locked.
+build/fuzz-venv/.tools: requirements-fuzz.lock | .venv/.python
+	@test -x build/fuzz-venv/bin/python || "$(PYTHON)" -m venv build/fuzz-venv
+	build/fuzz-venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-fuzz.lock
+	@touch $@
+
 .PHONY: bench
 bench: .venv/.dev build/kafka/.jars build/bench-venv/.peers ## Ratios measured side by side on this machine (ARGS='ingest-kafka', ARGS=--full)
 	$(BIN)/python -m tests.bench $(ARGS)
@@ -125,6 +135,8 @@ lock: | .venv/.python ## Resolve requirements*.lock anew (UPGRADE=1 takes the ne
 	build/lock-venv/bin/uv pip compile pyproject.toml --extra build --extra dev --constraint requirements.lock \
 		--output-file requirements-dev.lock $(LOCK_FLAGS)
 	build/lock-venv/bin/uv pip compile tests/bench/peers.in --output-file requirements-bench.lock $(LOCK_FLAGS)
+	build/lock-venv/bin/uv pip compile pyproject.toml tests/fuzz/tools.in --constraint requirements.lock \
+		--output-file requirements-fuzz.lock $(LOCK_FLAGS)
 
 # Universal: one file for Linux, macOS and Python 3.11-3.13. No address of any package index gets into the files.
 LOCK_FLAGS = --quiet --universal --python-version 3.11 --generate-hashes --no-build \

@@ -234,7 +234,7 @@ def nest(pairs: Sequence[tuple[str, Any]], limits: Limits) -> Fields:
             _put(root, split_key(key), value, limits)
         else:
             _store(root, key, value)
-    return _lists(root) if nested else root
+    return {key: _lists(value) for key, value in root.items()} if nested else root
 
 
 def split_key(key: str) -> list[str]:

@@ -113,6 +113,35 @@ async def _make_role(conn: Connection) -> None:
     ) as error:
         # unique violation: the same role is being made in another database of this server; the next start finds it
         log.warning("projector.analyst_role", error=error.diag.message_primary, hint=NO_ROLE)
+        return
+    for asked, statement in _CLOSED:
+        try:
+            cursor = await conn.execute(asked, {"role": ROLE})
+            if await cursor.fetchone() is not None:
+                await conn.execute(statement.encode())
+        except psycopg.errors.InsufficientPrivilege:
+            log.info("projector.analyst_not_closed", statement=statement)
+
+
+#: What Postgres lets everybody do and an analyst need not, since it fills the disk: (whether he
+#: still may, what ends it). The second needs a superuser; without one the rest of it still holds.
+_CLOSED: Final = (
+    (
+        "select where has_database_privilege(%(role)s, current_database(), 'temporary')",
+        "do $$ begin execute format('revoke temporary on database %I from public', current_database()); end $$",
+    ),
+    *(
+        (
+            f"select where has_function_privilege(%(role)s, 'pg_catalog.{name}', 'execute')",
+            f"revoke execute on function pg_catalog.{name} from public",
+        )
+        for name in (
+            "lo_creat(int4)",
+            "lo_create(oid)",
+            "lo_from_bytea(oid, bytea)",
+        )
+    ),
+)
 
 
 async def _role_statements(conn: Connection) -> None:

@@ -32,7 +32,10 @@ def catch(renderer: Renderer) -> Middleware:
         except web.HTTPException as error:
             if error.status < 400:
                 raise
-            return _answer(renderer, request, 404 if error.status in (404, 405) else error.status, [])
+            answer = _answer(renderer, request, error.status, [])
+            if allowed := error.headers.get("Allow"):
+                answer.headers["Allow"] = allowed
+            return answer
         except (NoLiveBuild, psycopg.OperationalError) as error:
             log.warning("reports unavailable", path=request.path, reason=type(error).__name__)
             return _answer(renderer, request, 503, [], retry=True)
@@ -66,7 +69,7 @@ def _answer(
     **values: str,
 ) -> web.Response:
     lang = lang_of(request)
-    known = status if status in (400, 404, 500, 503) else 400
+    known = 404 if status == 405 else status if status in (400, 404, 500, 503) else 400
     title, safe = say(f"error.{known}", lang), say(f"error.{known}.safe", lang, **values)
     if _is_api(request):
         field = "path" if known == 404 else "service"
