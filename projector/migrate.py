@@ -127,7 +127,9 @@ async def _make_role(conn: Connection) -> None:
 #: still may, what ends it). The second needs a superuser; without one the rest of it still holds.
 _CLOSED: Final = (
     (
-        "select where has_database_privilege(%(role)s, current_database(), 'temporary')",
+        # only by the owner: «as of» makes temporary tables, and he keeps the right to
+        "select from pg_database where datname = current_database() and pg_get_userbyid(datdba) = current_user"
+        " and has_database_privilege(%(role)s, current_database(), 'temporary')",
         "do $$ begin execute format('revoke temporary on database %I from public', current_database()); end $$",
     ),
     *(
