@@ -128,8 +128,10 @@ async def _make_role(conn: Connection) -> None:
 _CLOSED: Final = (
     (
         # only by the owner: «as of» makes temporary tables, and he keeps the right to
-        "select from pg_database where datname = current_database() and pg_get_userbyid(datdba) = current_user"
-        " and has_database_privilege(%(role)s, current_database(), 'temporary')",
+        (
+            "select from pg_database where datname = current_database() and pg_get_userbyid(datdba) = current_user"
+            " and has_database_privilege(%(role)s, current_database(), 'temporary')"
+        ),
         "do $$ begin execute format('revoke temporary on database %I from public', current_database()); end $$",
     ),
     *(
