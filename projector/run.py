@@ -21,7 +21,7 @@ from eventlog.contract import (
     Subscription,
 )
 from eventlog.sealing import Undecodable
-from projector import positions
+from projector import garbage, positions
 from projector.backlog import Backlog
 from projector.batch import Applier, Batch, Item, Outcome, decode
 from projector.builds_store import prepare
@@ -130,6 +130,7 @@ class Projector:
                 except GONE as error:
                     self._counters.database_lost += 1
                     log.warning("projector.database_away", error=type(error).__name__)
+                garbage.between()
                 calm = time.monotonic() - started > 10
                 pause_s = 0.05 if calm else min(pause_s * 2, 2.0)
                 await _sleep(stop, pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - only to part two rivals
@@ -170,11 +171,11 @@ class Projector:
             await self._take_in(subscription, records)
         elif self._held:
             await self._idle()
-        await self._backlog.look(
-            self._log, self._held
-        )  # also with nothing to do: a spare one must know whether the log is there
+        # also with nothing to do: a spare one must know whether the log is there
+        await self._backlog.look(self._log, self._held)
         if self._held:
             await self._fold_some()
+        garbage.between()
 
     async def _assigned(self, partitions: Sequence[int]) -> Mapping[int, int]:
         conn, build_id = self._link.conn, self._build()
@@ -318,6 +319,7 @@ class Projector:
             except GONE as error:
                 if not is_gone(error):
                     raise
+            garbage.between()
             # Keeps the membership alive; a partition taken away meanwhile leaves self._held.
             for partition, early in (await subscription.poll(max_records=1, max_wait_s=_POLL_S)).items():
                 await subscription.seek(partition, early[0].offset)

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import threading
 import time
@@ -17,7 +16,7 @@ from multiprocessing import get_context, parent_process
 from typing import Any, Self, TypeVar
 
 from eventlog.contract import EventLog, LogError
-from projector import builds_store
+from projector import builds_store, garbage
 from projector.batch import Applier
 from projector.builds_store import Build
 from projector.database import Connection, connect, retrying
@@ -210,8 +209,7 @@ class _Process:
 def _begin(settings: ProjectorSettings, build_id: int, reopen: Reopen | None) -> None:
     global _process  # noqa: PLW0603 - one per process, made by the pool's initializer
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)  # histories are many objects without cycles
+    garbage.begin()
     _process = _Process(settings, build_id, reopen)
 
 
@@ -225,6 +223,7 @@ def _end_with_parent() -> None:
 
 def _run(work: Callable[[_Process], Coroutine[Any, Any, T]]) -> T:
     assert _process is not None, "made by the initializer"
+    garbage.between()
     return _process.runner.run(work(_process))
 
 

@@ -22,6 +22,7 @@ from eventlog.contract import Record, StoredRecord
 from eventlog.embedded import EmbeddedLog
 from leadfold import logs
 from leadfold.services.base import collect_seldom
+from projector import garbage
 from projector.database import connect
 from projector.run import Projector
 from projector.settings import Limits, ProjectorSettings
@@ -43,6 +44,7 @@ async def batches(log: EmbeddedLog, url: str) -> None:
 
 
 async def _project(log: EmbeddedLog, url: str, limits: Limits) -> None:
+    garbage.begin()  # as `leadfold project` does
     settings = ProjectorSettings(database_url=url, limits=limits)
     stop = asyncio.Event()
     projector = asyncio.create_task(Projector(log, settings).run(stop))
