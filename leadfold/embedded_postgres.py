@@ -32,6 +32,8 @@ DATABASE = "leadfold"
 
 #: After a crash Postgres first replays its journal; while it does it says so, and we wait this long.
 _START_S = 120.0
+#: So often it may end by itself at a start before we believe that it can't.
+_ATTEMPTS = 3
 _PR_SET_PDEATHSIG = 1
 _LOG_BYTES = 20 * 1024 * 1024
 
@@ -95,13 +97,18 @@ class EmbeddedPostgres:
             PostgresFailed: with the last lines of its log.
         """
         user = self._initialise()
-        self._end_leftover()
-        self._begin_log()
-        self._spawn(user)
-        url = self._wait(time.monotonic() + _START_S)
-        if url is None:
-            raise PostgresFailed(f"the embedded Postgres does not start; {self._last_words()}")
-        return url
+        for attempt in range(_ATTEMPTS):
+            self._end_leftover()
+            self._begin_log()
+            self._spawn(user)
+            url = self._wait(time.monotonic() + _START_S)
+            if url is not None:
+                return url
+            if not self.exited:
+                break
+            # Killed while it replayed its journal, perhaps: that says nothing of the next time.
+            log.warning("postgres.died_at_start", attempt=attempt + 1)
+        raise PostgresFailed(f"the embedded Postgres does not start; {self._last_words()}")
 
     def _initialise(self) -> str | None:
         """Make the cluster if there is none; the system user the server runs as when we are root."""

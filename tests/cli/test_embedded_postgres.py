@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,6 +62,22 @@ def test_comes_back_after_its_kill_and_after_half_an_initdb(server: EmbeddedPost
         time.sleep(0.01)
     assert server.url() is None
     assert value(server.start()) == 1
+
+
+def test_killed_while_it_starts_it_is_started_again(server: EmbeddedPostgres) -> None:
+    """By whoever ends processes when memory is out: that is no reason for the whole service to give up."""
+    keep(server.start())
+    server.stop()
+
+    def kill() -> None:
+        while server.pid is None:
+            time.sleep(0.001)
+        os.kill(server.pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    assert value(server.start()) == 1
+    killer.join()
 
 
 def test_a_mark_with_a_strangers_process_id_does_not_matter(server: EmbeddedPostgres, tmp_path: Path) -> None:
