@@ -11,6 +11,7 @@ from psycopg import sql
 from domain.defaults import DEFAULT_DICTIONARY
 from domain.directory import DEFAULT_TIMEZONE
 from domain.rules import Rules
+from projector.readmodel.analytics import masked
 from reports.catalogue import INQUIRIES
 from reports.model import Measure, Metric, ReportSpec
 from reports.overlay import live_relations
@@ -18,10 +19,14 @@ from reports.overlay import live_relations
 _LEVELS = ("direction", "employee", "kind")
 _VIEW_COLUMNS = (
     ("inquiry_id", "i.inquiry_id", "обращение"),
-    ("client_id", "i.client_id", "клиент"),
+    (
+        "client_id",
+        masked("inquiry", "client_id", "i.client_id"),
+        "клиент; номер закрыт, один во всех таблицах",
+    ),
     ("opened_at", "i.opened_at", "дата обращения (R0.4)"),
     ("direction", "i.direction", "направление: in, out"),
-    ("employee", "i.employee_id", "сотрудник (G9)"),
+    ("employee", masked("inquiry", "employee_id", "i.employee_id"), "сотрудник (G9)"),
     ("kind", "i.kind", "вид обращения: phone, missed, site, visit, chat"),
     ("team", "i.team", "отдел"),
     ("office", "i.office_id", "филиал"),

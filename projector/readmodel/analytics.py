@@ -1,5 +1,7 @@
 """Schema ``analytics``: the live build as views for analysts. Phones masked, names and links to recordings hidden.
 
+A client's id could be found by trying phones: analysts see a keyed hash of it, the same in every view of this database.
+
 The views belong to the owner of the tables, so analysts need no right to the tables themselves. They are made anew in
 the transaction that switches builds.
 """
@@ -18,8 +20,19 @@ from projector.readmodel.tables import check_schema, columns, table_comment
 #: An extension; or the phone of an employee to whom calls are forwarded, told apart by its length.
 _EXTENSION = "case when length({c}) > 6 then analytics.mask_phone({c}) else {c} end"
 
+#: The key comes from a table that the views' owner may read and analysts may not: a function of theirs with the key inside
+#: would hash whatever they like. Once a query: the subselect depends on no row.
+_HASHED = "substr(encode(sha256(convert_to((select salt from leadfold.mask_salt) || {c}::text, 'UTF8')), 'hex'), 1, 32)::uuid"
+
+#: ``ext:`` and the number of a call's leg that nobody owns: an extension, or somebody's mobile.
+_EMPLOYEE = "case when {c} ~ '^ext:.{{7}}' then 'ext:' || analytics.mask_phone(substr({c}, 5)) else {c} end"
+
+#: Columns of any table, by name: what makes a client, and who of us it was.
+MASKED_NAMES: dict[str, str] = {"client_id": _HASHED, "employee_id": _EMPLOYEE, "responsible_id": _EMPLOYEE}
+
 #: (table, column) -> expression instead of the column; {c} is the quoted column. Everything else is shown as it is.
 MASKED: dict[tuple[str, str], str] = {
+    ("client_alias", "alias_id"): _HASHED,
     ("client", "name"): "case when {c} is not null then '•••' end",
     ("client", "phones"): "array(select analytics.mask_phone(p) from unnest({c}) p)",
     ("client", "emails"): "array(select '•••@' || split_part(e, '@', 2) from unnest({c}) e)",
@@ -65,8 +78,14 @@ def create_views(schema: str, further: Sequence[str] = ()) -> str:
 
 def _shown(table: str, column: str) -> str:
     quoted = f'"{column}"'
-    expression = MASKED.get((table, column))
-    return f"{expression.format(c=quoted)} as {quoted}" if expression else quoted
+    shown = masked(table, column, quoted)
+    return shown if shown == quoted else f"{shown} as {quoted}"
+
+
+def masked(table: str, column: str, expression: str) -> str:
+    """SQL of a column as analysts may see it; ``expression`` is the column itself."""
+    mask = MASKED.get((table, column)) or MASKED_NAMES.get(column)
+    return mask.format(c=expression) if mask else expression
 
 
 def _text(value: str) -> str:

@@ -18,6 +18,8 @@ from rich.console import Console
 
 from domain.directory import Directory
 from domain.facts.company import DictionaryChanged, RulePublished
+from projector.migrate import migrations
+from projector.readmodel.analytics import MASK_FUNCTION
 from reports import formats
 from reports.as_csv import report_csv
 from reports.as_json import dumps, report_json, value_json
@@ -40,12 +42,20 @@ async def march(world: World) -> World:
     return world
 
 
+async def with_analytics(world: World) -> None:
+    """What the views stand on beside the build."""
+    await world.conn.execute("create schema leadfold")
+    await world.conn.execute(next(m.text for m in migrations() if "mask_salt" in m.name))
+    await world.conn.execute("create schema analytics")
+    await world.conn.execute(MASK_FUNCTION)
+
+
 def every_node(report: Report) -> list[tuple[tuple[str | None, ...], dict[str, Value]]]:
     return [((), report.total), *((tuple(k for _, k in path), g.values) for path, g in nodes(report))]
 
 
 async def test_sql_function_equals_the_report_in_every_cell(march: World) -> None:
-    await march.conn.execute("create schema analytics")
+    await with_analytics(march)
     await march.conn.execute(analytics_ddl(SCHEMA))
     report = await march.report()
     cursor = await march.conn.execute("select * from analytics.inquiries_report('2026-03-01', '2026-03-31')")
@@ -65,7 +75,7 @@ async def test_sql_function_equals_the_report_in_every_cell(march: World) -> Non
 
 
 async def test_sql_view_tells_each_inquirys_rule(march: World) -> None:
-    await march.conn.execute("create schema analytics")
+    await with_analytics(march)
     for _ in range(2):  # made anew without complaint
         await march.conn.execute(analytics_ddl(SCHEMA))
     report = await march.report()
@@ -93,7 +103,7 @@ async def test_sql_view_knows_the_categories_of_the_dictionary(march: World) -> 
     for number, event in enumerate(told):
         await store(march, event, None, number)
     march.directory = replace(march.directory, entries=Directory.build(told).entries)
-    await march.conn.execute("create schema analytics")
+    await with_analytics(march)
     await march.conn.execute(analytics_ddl(SCHEMA))
     cursor = await march.conn.execute(
         "select excluded_by, count(*) from analytics.report_inquiries where not is_included"
@@ -116,7 +126,7 @@ async def test_sql_view_follows_published_rules(march: World) -> None:
     for number, event in enumerate(rules):
         await store(march, event, None, number)
     march.directory = replace(march.directory, rule_versions=Directory.build(rules).rule_versions)
-    await march.conn.execute("create schema analytics")
+    await with_analytics(march)
     await march.conn.execute(analytics_ddl(SCHEMA))
     report = await march.report(group="refusal_reason")
     cursor = await march.conn.execute(
