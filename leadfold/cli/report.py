@@ -138,11 +138,11 @@ def inquiries(
         fail(f"cannot write {xlsx}: {error.strerror}")
     if made is None:
         fail("there are no read models yet: start `leadfold run` once", Exit.NOT_YET)
-    _print(made, settings.reports_url, xlsx=xlsx, as_csv=as_csv, as_json=as_json)
+    _print(made, settings, xlsx=xlsx, as_csv=as_csv, as_json=as_json)
 
 
 def _print(
-    made: tuple[Report, Directory], site: str, *, xlsx: Path | None, as_csv: bool, as_json: bool
+    made: tuple[Report, Directory], settings: Settings, *, xlsx: Path | None, as_csv: bool, as_json: bool
 ) -> None:
     import sys
 
@@ -161,14 +161,14 @@ def _print(
         from reports.as_terminal import show
 
         show(report, out, directory)
-        err.print(f"Page: {page_url(report.params, site)}", style="dim", markup=False, soft_wrap=True)
+        err.print(f"Page: {page_url(settings, report.params)}", style="dim", markup=False, soft_wrap=True)
 
 
-def page_url(params: Params, site: str) -> str:
+def page_url(settings: Settings, params: Params) -> str:
     """Address of the page with the same parameters."""
     from reports.params import to_query
 
-    return f"{site}/reports/inquiries?{to_query(params)}"
+    return f"{settings.reports_url}/reports/inquiries?{to_query(params, zone=settings.company.timezone)}"
 
 
 def _made(settings: Settings, params: Params, xlsx: Path | None) -> tuple[Report, Directory] | None:

@@ -109,7 +109,9 @@ class Pages:
         if report.notices:
             return Empty(
                 say("empty.unclassified", lang),
-                Choice(say("empty.excluded", lang), state.url(tab="excluded")),
+                None
+                if state.tab == "excluded"
+                else Choice(say("empty.excluded", lang), state.url(tab="excluded")),
                 uncategorised=any(n.key == "uncategorised" for n in report.notices),
             )
         last = await newest_inquiry(conn, context)
