@@ -248,23 +248,25 @@ class Directory:
         return None
 
     def arrival_rate(self, employee_id: str | None, moment: datetime, office: str | None) -> Decimal:
-        """Roubles for one arrival by the rate valid on the local day of a moment; an own rate beats the team's."""
+        """Roubles for one arrival by the rate valid on the local day of a moment: his own, else his team's, else everybody's."""
         if employee_id is None:
             return Decimal(0)
         day = self.local_day(moment, office)
         team = self.team_of(employee_id, moment)
-        own: Decimal | None = None
-        shared: Decimal | None = None
+        rates: dict[str, Decimal] = {}
         for plan in self.plans:
             if plan.metric != "arrival_rate" or not (plan.valid_from or date.min) <= day < (
                 plan.valid_to or date.max
             ):
                 continue
-            if plan.employee_id == employee_id:
-                own = plan.value
-            elif plan.employee_id is None and (plan.team is None or plan.team == team):
-                shared = plan.value
-        return own if own is not None else shared if shared is not None else Decimal(0)
+            if plan.employee_id is not None:
+                if plan.employee_id == employee_id:
+                    rates["own"] = plan.value
+            elif plan.team is None:
+                rates["all"] = plan.value
+            elif plan.team == team:
+                rates["team"] = plan.value
+        return next((rates[whose] for whose in ("own", "team", "all") if whose in rates), Decimal(0))
 
 
 def item_key(fact: Fact) -> tuple[str, ...] | None:

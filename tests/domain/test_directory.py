@@ -106,6 +106,17 @@ def test_own_rate_beats_the_teams() -> None:
     assert book.arrival_rate(None, at(), None) == 0
 
 
+def test_the_teams_rate_beats_everybodys_however_new_that_is() -> None:
+    book = directory(
+        EmployeeChanged(employee_id="a", name="А", team="КЦ"),
+        EmployeeChanged(employee_id="b", name="Б"),
+        PlanSet(team="КЦ", metric="arrival_rate", value=Decimal(250)),
+        PlanSet(metric="arrival_rate", value=Decimal(100), valid_from=date(2026, 1, 1)),
+    )
+    assert book.arrival_rate("a", at(), None) == 250
+    assert book.arrival_rate("b", at(), None) == 100
+
+
 def test_day_end_across_daylight_change() -> None:
     """Berlin, 29 March 2026: the local day has 23 hours."""
     book = directory(
