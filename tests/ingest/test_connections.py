@@ -121,7 +121,14 @@ async def test_strangers_need_not_be_waited_for(door: Door, path: str) -> None:
             assert time.monotonic() - began < 1
 
 
-@pytest.mark.parametrize("what", [b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n", GET])
+@pytest.mark.parametrize(
+    "what",
+    [
+        b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n",
+        f"GET {PBX} HTTP/1.1\r\nHost: x\r\n\r\n".encode(),  # Sipuni tries the address: nothing to be stored
+    ],
+    ids=["document", "delivery"],
+)
 async def test_answers_that_nobody_reads(doors: OpenDoor, what: bytes) -> None:
     door = await doors(limits=Limits(read_timeout_s=0.4))
     async with AsyncExitStack() as stack:
