@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from domain.directory import Directory
+from domain.printable import printable
 from reports import formats
 from reports.headings import CHANGE, TOTAL, compared_words, settings_words
 from reports.result import Column, Group, Report, Value
@@ -30,7 +31,8 @@ def show(report: Report, console: Console, directory: Directory, *, optional: bo
     console.print(Text(report.title[lang], style="bold"))
     settings = settings_words(report, directory)[1:5]
     console.print(
-        Text(" · ".join(f"{name.lower()} {value}" for name, value in settings), style="dim"), soft_wrap=True
+        Text(printable(" · ".join(f"{name.lower()} {value}" for name, value in settings)), style="dim"),
+        soft_wrap=True,
     )
     console.print(table, width=max(_width(table, console), 40), crop=False, no_wrap=True, overflow="ignore")
     if (other := report.comparison) is not None:
@@ -43,7 +45,7 @@ def show(report: Report, console: Console, directory: Directory, *, optional: bo
             Text(f"{compared_words(other, lang)}; {CHANGE[lang].lower()}: {', '.join(told)}"), soft_wrap=True
         )
     for text in _after(report, hidden):
-        console.print(Text(text), soft_wrap=True)
+        console.print(Text(printable(text)), soft_wrap=True)
 
 
 def report_table(report: Report, columns: Sequence[Column]) -> Table:
@@ -65,7 +67,7 @@ def report_table(report: Report, columns: Sequence[Column]) -> Table:
 def _add(table: Table, groups: tuple[Group, ...], columns: Sequence[Column], depth: int, lang: str) -> None:
     for group in groups:
         style = "bold" if depth == 0 and group.children else None
-        label = Text("  " * depth + group.label[lang], style=style or "")
+        label = Text("  " * depth + printable(group.label[lang]), style=style or "")
         table.add_row(label, *(_figure(group.values[c.key], c, lang) for c in columns), style=style)
         _add(table, group.children, columns, depth + 1, lang)
 

@@ -18,6 +18,7 @@ from uuid import UUID
 import typer
 from rich import box
 from rich.console import Console
+from rich.highlighter import JSONHighlighter
 from rich.markup import escape
 from rich.measure import Measurement
 from rich.progress import (
@@ -29,6 +30,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
+
+from domain.printable import printable
 
 if TYPE_CHECKING:
     from leadfold.config_file import Config
@@ -86,7 +90,7 @@ def config() -> Config:
 
 def fail(message: str, code: Exit = Exit.FAILED) -> NoReturn:
     """End the command: the message to stderr, the code to the shell."""
-    err.print(message, style="red", markup=False)
+    err.print(printable(message, keep="\n"), style="red", markup=False)
     raise typer.Exit(code)
 
 
@@ -118,13 +122,22 @@ def plain(value: Any) -> Any:
 
 def print_json(value: Any) -> None:
     """One JSON document on stdout, indented when a person looks."""
-    text = json.dumps(plain(value), ensure_ascii=False, indent=2 if sys.stdout.isatty() else None)
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(json_text(value, indent=2 if sys.stdout.isatty() else None) + "\n")
+
+
+def print_pretty(value: Any) -> None:
+    """One JSON document for people, with colours."""
+    out.print(JSONHighlighter()(Text(json_text(value, indent=2))), soft_wrap=True)
+
+
+def json_text(value: Any, *, indent: int | None = None) -> str:
+    """A value as JSON that is safe to look at: letters as they are, what would act on a terminal escaped."""
+    return printable(json.dumps(plain(value), ensure_ascii=False, indent=indent), keep="\n")
 
 
 def print_line(text: str) -> None:
     """One plain line on stdout, never wrapped or coloured."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(printable(text) + "\n")
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
@@ -161,7 +174,7 @@ def _shown(cell: Any) -> str:
     if isinstance(cell, datetime) and cell.tzinfo is not None:
         return cell.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     value = plain(cell)
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+    return json_text(value) if isinstance(value, dict | list) else printable(str(value))
 
 
 def progress() -> Progress:

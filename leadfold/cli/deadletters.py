@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from domain.printable import printable
 from leadfold.cli.common import (
     EXIT_CODES,
     Exit,
@@ -16,9 +17,8 @@ from leadfold.cli.common import (
     config,
     err,
     fail,
-    out,
-    plain,
     print_json,
+    print_pretty,
     print_table,
     run_async,
 )
@@ -104,7 +104,7 @@ def show(number: Annotated[int, typer.Argument(help="From the list.")], as_json:
     if as_json:
         print_json(found)
     else:
-        out.print_json(data=plain(found))
+        print_pretty(found)
 
 
 async def _show(settings: Settings, number: int) -> dict[str, Any] | None:
@@ -148,7 +148,7 @@ def retry(
     else:
         err.print(f"{len(found) - len(failed)} mended, {len(failed)} still fail")
         for letter in failed:
-            err.print(f"  {letter.deadletter_id}: {letter.reason}", markup=False)
+            err.print(f"  {letter.deadletter_id}: {printable(letter.reason)}", markup=False)
     if failed:
         raise typer.Exit(Exit.FAILED)
 

@@ -18,9 +18,9 @@ from leadfold.cli.common import (
     config,
     err,
     fail,
-    out,
     print_json,
     print_line,
+    print_pretty,
     print_table,
     progress,
     run_async,
@@ -216,13 +216,7 @@ def show(
         print_json(found[0] if len(found) == 1 else found)
         return
     for one in found:
-        out.print_json(data=_printable(one))
-
-
-def _printable(value: Any) -> Any:
-    from leadfold.cli.common import plain
-
-    return plain(value)
+        print_pretty(one)
 
 
 async def _find(settings: Settings, event: str) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from domain.printable import printable
 from leadfold.cli.common import Exit, Json, config, err, fail, plain, print_json, print_table
 from leadfold.settings import Settings
 
@@ -58,7 +59,8 @@ def sql(
     elif as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows(["" if cell is None else plain(cell) for cell in row] for row in rows)
+        shown = printable if sys.stdout.isatty() else str  # a file gets the bytes as they are
+        writer.writerows(["" if cell is None else shown(str(plain(cell))) for cell in row] for row in rows)
     else:
         print_table(columns, rows)
         err.print(f"{len(rows)} row(s)", style="dim")
