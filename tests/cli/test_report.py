@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import openpyxl
 import pytest
 import typer
 
@@ -45,3 +46,19 @@ def test_clock_and_valid_reasons_arrive(shop: Installation) -> None:
     assert (asked["zone"], asked["valid_reasons"]) == ("Europe/Moscow", [])
     wrong = shop.call(*march, "--zone", "Omsk")
     assert (wrong.returncode, "--zone" in wrong.stderr) == (2, True)
+
+
+@pytest.mark.slow
+def test_links_lead_to_the_public_address_of_the_pages(shop: Installation, tmp_path: Path) -> None:
+    march = ("report", "inquiries", "--from", "2026-03-01", "--to", "2026-03-31")
+    site = {"LEADFOLD_REPORTS__PUBLIC_URL": "https://reports.example.ru/"}
+    page = "https://reports.example.ru/reports/inquiries?from=2026-03-01&to=2026-03-31"
+    told = shop.call(*march, env=site)
+    assert told.stderr.splitlines()[-1] == f"Page: {page}"
+    file = tmp_path / "march.xlsx"
+    shop.ok(*march, "--xlsx", str(file), env=site)
+    title = openpyxl.load_workbook(file)["Отчёт"]["A1"]
+    assert title.hyperlink is not None
+    assert str(title.hyperlink.target).startswith(page)
+    wrong = shop.call(*march, env={"LEADFOLD_REPORTS__PUBLIC_URL": "reports.example.ru"})
+    assert (wrong.returncode, "LEADFOLD_REPORTS__PUBLIC_URL" in wrong.stderr) == (2, True)
