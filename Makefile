@@ -122,6 +122,7 @@ lint: .venv/.dev ## Style, types, import rules, freshness of generated files and
 	$(BIN)/lint-imports
 	$(BIN)/python -m leadfold.schemas --check
 	$(BIN)/python -m deploy.checks.lock
+	$(BIN)/python -m deploy.checks.audit
 	$(BIN)/python -m deploy.checks.licences --check
 	$(BIN)/python -m deploy.checks.docs --check
 
@@ -143,6 +144,11 @@ LOCK_FLAGS = --quiet --universal --python-version 3.11 --generate-hashes --no-bu
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header $(if $(UPGRADE),--upgrade)
 
 # --- tidy -------------------------------------------------------------------------------------------------------
+
+.PHONY: audit
+audit: build/fuzz-venv/.tools ## Ask the advisory database about every locked version (pip-audit; needs network)
+	@for lock in requirements.lock requirements-dev.lock; do \
+		build/fuzz-venv/bin/pip-audit --requirement $$lock --require-hashes --disable-pip; done
 
 .PHONY: licences
 licences: .venv/.dev ## Write docs/licences.md anew from the installed packages

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from deploy.checks import licences, lock, nothing_skipped
+from deploy.checks import audit, licences, lock, nothing_skipped
 
 LOCK = """\
 typer==0.16.0 \\
@@ -49,8 +49,35 @@ def test_missing_hashes_and_addresses_are_found() -> None:
     ]
 
 
+def test_versions_known_to_be_bad_are_found_in_every_lock(tmp_path: Path) -> None:
+    (tmp_path / "requirements.lock").write_text(LOCK)
+    (tmp_path / "requirements-other.lock").write_text("Rich==14.0.0\n")
+    bad = """looked = 2026-11-22
+[[bad]]
+package = "Typer"
+below = "0.16.1"
+why = "CVE-1"
+[[bad]]
+package = "rich"
+version = "14.0.0"
+why = "yanked"
+[[bad]]
+package = "colorama"
+below = "0.4.6"
+why = "CVE-2"
+"""
+    assert audit.problems(tmp_path, bad) == [
+        "requirements-other.lock: rich has no hash",
+        "requirements-other.lock: rich 14.0.0: yanked",
+        "requirements.lock: typer 0.16.0: CVE-1",
+    ]
+    with pytest.raises(ValueError, match="either below or version"):
+        audit.known('looked = 2026-11-22\n[[bad]]\npackage = "x"\nwhy = "y"\n')
+
+
 def test_the_tree_itself_is_in_order() -> None:
     assert lock.problems() == []
+    assert audit.problems() == []
     assert licences.refused(licences.rows()) == []
     assert licences.stale(licences.rows(), licences.DOCUMENT.read_text(encoding="utf-8")) == []
 
