@@ -223,7 +223,7 @@ class Workbook:
         sheet.write_string(row, 0, "Not in the report" if english else "Не вошли в отчёт", bold)
         for notice in self.given.notices:
             row += 1
-            sheet.write_string(row, 0, f"{notice.label[self.lang]} ({notice.rule})")
+            sheet.write_string(row, 0, notice.label[self.lang])
             sheet.write_number(row, 1, notice.count, self._style(num_format="#,##0", align="left"))
 
     def _definitions(self) -> None:

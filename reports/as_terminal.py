@@ -102,7 +102,7 @@ def _after(report: Report, hidden: int) -> list[str]:
     lines = []
     if report.notices:
         kept_out = ", ".join(
-            f"{n.label[lang].lower()} {formats.number(n.count, 0, lang)} ({n.rule})" for n in report.notices
+            f"{n.label[lang].lower()} {formats.number(n.count, 0, lang)}" for n in report.notices
         )
         lines.append(f"{'Not in the report' if english else 'Не вошли в отчёт'}: {kept_out}")
     absent = [

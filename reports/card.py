@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -29,7 +29,6 @@ from domain.rows import (
 )  # fmt: skip
 from projector.readmodel.history import FactPlace, event_of, locate, node_key
 from projector.readmodel.tables import check_schema, columns
-from reports import formats
 from reports.catalogue import INQUIRIES
 from reports.compiler import Compiler
 from reports.context import Context
@@ -40,7 +39,6 @@ from reports.result import Label, Params
 
 Conn = AsyncConnection[Any]
 R = TypeVar("R", bound=Row)
-_HIDDEN: Final = "•••"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +61,8 @@ class SaleCard:
 class InquiryCard:
     """Everything about one inquiry. Lists are in order of time; ``events`` are the facts it came from.
 
-    ``client_calls``: all calls of the client, also those of his other inquiries (R0.48). With masking, names,
-    phones and e-mails are closed, recordings hidden. ``people``: words for every employee key of the card.
+    ``client_calls``: all calls of the client, also those of his other inquiries (R0.48). ``people``: words
+    for every employee key of the card.
     """
 
     line: InquiryLine
@@ -97,9 +95,7 @@ class EvidenceReader(Protocol):
         ...
 
 
-async def inquiry_card(
-    conn: Conn, params: Params, context: Context, inquiry_id: UUID, *, masked: bool = False
-) -> InquiryCard | None:
+async def inquiry_card(conn: Conn, params: Params, context: Context, inquiry_id: UUID) -> InquiryCard | None:
     """The card of an inquiry under the clocks of ``params``, or None when there is no such inquiry.
 
     ``inquiry_id`` may also be the id of a contact that was joined into it (a repeated form, a return call), or of
@@ -112,18 +108,13 @@ async def inquiry_card(
         if found is None:
             return None
         compiler = Compiler(INQUIRIES, params, context.directory, params.as_of or context.now, relations)
-        line = await read.line(found, compiler, masked)
+        line = await read.line(found, compiler)
         row = line.inquiry
         calls = await read.rows(CallRow, "client_id", row.client_id, "started_at, call_id")
         legs = await read.rows(
             CallLegRow, "client_id", row.client_id, "rang_at nulls last, answered_at, leg_id"
         )
-        cards = tuple(
-            CallCard(
-                _masked(c, masked), tuple(_masked(leg, masked) for leg in legs if leg.call_id == c.call_id)
-            )
-            for c in calls
-        )
+        cards = tuple(CallCard(c, tuple(leg for leg in legs if leg.call_id == c.call_id)) for c in calls)
         sales = await read.rows(SaleRow, "inquiry_id", found, "coalesce(sold_at, refunded_at), sale_id")
         lines = await read.rows(SaleLineRow, "client_id", row.client_id, "at, line_id")
         leads = await read.rows(LeadRow, "lead_id", row.lead_id, "lead_id") if row.lead_id else []
@@ -131,7 +122,7 @@ async def inquiry_card(
         inquiries = await read.rows(InquiryRow, "client_id", row.client_id, "opened_at, inquiry_id")
         card = InquiryCard(
             line=line,
-            client=_masked(clients[0], masked) if clients else None,
+            client=clients[0] if clients else None,
             calls=tuple(c for c in cards if c.call.inquiry_id == found),
             client_calls=cards,
             other_inquiries=tuple(i for i in inquiries if i.inquiry_id != found),
@@ -228,7 +219,7 @@ class _Reader:
                     return cast("UUID", row[0])
         return None
 
-    async def line(self, inquiry_id: UUID, compiler: Compiler, masked: bool) -> InquiryLine:
+    async def line(self, inquiry_id: UUID, compiler: Compiler) -> InquiryLine:
         """The inquiry as a line, with the rule that keeps it out of the report, if any."""
         query = compiler.row_query(f"{compiler.excluded_by()}, {LINE_COLUMNS}", "i.inquiry_id = %(id)s")
         async with self.conn.cursor(row_factory=tuple_row) as cursor:
@@ -239,7 +230,6 @@ class _Reader:
             row[1:],
             Wording(INQUIRIES, self.context.directory),
             compiler.as_of,
-            masked=masked,
             excluded_by=row[0],
         )
 
@@ -253,30 +243,6 @@ class _Reader:
             found = await cursor.fetchall()
         make = cast("Any", row_type)
         return [make(*(tuple(v) if isinstance(v, list) else v for v in row)) for row in found]
-
-
-def _masked(row: R, masked: bool) -> R:
-    """The row with what tells a person apart closed."""
-    if not masked:
-        return row
-    changes: Mapping[str, object] = {}
-    match row:
-        case ClientRow():
-            changes = {
-                "name": _HIDDEN if row.name else None,
-                "phones": tuple(formats.phone(p, masked=True) for p in row.phones),
-                "emails": tuple(f"{_HIDDEN}@{e.partition('@')[2]}" for e in row.emails),
-            }
-        case CallRow():
-            changes = {
-                "client_phone": formats.phone(row.client_phone, masked=True) if row.client_phone else None,
-                "recording_url": None,
-            }
-        case CallLegRow() if row.ext and len(row.ext) > 6:
-            changes = {"ext": formats.phone(row.ext, masked=True)}
-        case _:
-            return row
-    return cast("R", cast("Any", row)._replace(**changes))
 
 
 def _people(card: InquiryCard, context: Context) -> dict[str, Label]:

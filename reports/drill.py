@@ -56,7 +56,6 @@ async def drill(
     notice: str | None = None,
     limit: int | None = 50,
     offset: int = 0,
-    masked: bool = False,
     spec: ReportSpec = INQUIRIES,
 ) -> Page:
     """The inquiries behind a cell, newest first.
@@ -85,7 +84,7 @@ async def drill(
     words = Wording(spec, context.directory)
     lines = tuple(
         line_of(
-            values, words, compiler.as_of, masked=masked, moment=moment, figure=_figure(chosen, figure), excluded_by=rule,
+            values, words, compiler.as_of, moment=moment, figure=_figure(chosen, figure), excluded_by=rule,
         )
         for moment, rule, figure, *values in rows
     )  # fmt: skip
@@ -93,7 +92,7 @@ async def drill(
 
 
 async def lines_of(
-    conn: Conn, params: Params, context: Context, *, masked: bool = False, spec: ReportSpec = INQUIRIES
+    conn: Conn, params: Params, context: Context, *, spec: ReportSpec = INQUIRIES
 ) -> AsyncGenerator[list[InquiryLine], None]:
     """Every inquiry that the report counts, newest first, some at a time: the sheet «Строки».
 
@@ -107,8 +106,7 @@ async def lines_of(
             await cursor.execute(query.text.encode(), query.values)
             while rows := await cursor.fetchmany(_AT_ONCE):
                 yield [
-                    line_of(values, words, compiler.as_of, masked=masked, moment=moment)
-                    for moment, _, _, *values in rows
+                    line_of(values, words, compiler.as_of, moment=moment) for moment, _, _, *values in rows
                 ]
 
 

@@ -25,7 +25,6 @@ async def write_xlsx(
     context: Context,
     out: Path,
     *,
-    masked: bool = False,
     author: str | None = None,
     site: str | None = None,
     spec: ReportSpec = INQUIRIES,
@@ -40,7 +39,7 @@ async def write_xlsx(
         book = await asyncio.to_thread(
             Workbook, out, report, context.directory, total=total, author=author, site=site
         )
-        async with aclosing(lines_of(conn, params, context, masked=masked, spec=spec)) as chunks:
+        async with aclosing(lines_of(conn, params, context, spec=spec)) as chunks:
             async for lines in chunks:
                 await asyncio.to_thread(book.add, lines)
     await asyncio.to_thread(book.close)

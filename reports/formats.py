@@ -173,30 +173,12 @@ def duration(seconds: int | None, lang: str = "ru") -> str:
     return f"{sign}{minutes}:{secs:02d}"
 
 
-def phone(value: str | None, *, masked: bool = False) -> str:
-    """``+7 903 123-45-67``, masked ``+7 903 ···-··-67``; a number that was not recognised is shown as it came.
-
-    A masked unrecognised number keeps only its last two characters.
-    """
+def phone(value: str | None) -> str:
+    """``+7 903 123-45-67``; a number that was not recognised is shown as it came."""
     if not value:
         return NO_VALUE
     try:
         parsed = phonenumbers.parse(value, None)
     except phonenumbers.NumberParseException:
-        return f"···{value[-2:]}" if masked else value
-    text = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
-    return _mask(text, len(str(parsed.country_code)) + 3) if masked else text
-
-
-def _mask(text: str, keep: int) -> str:
-    """Dots for all digits but the first ``keep`` and the last two."""
-    total = sum(c.isdigit() for c in text)
-    seen = 0
-    out = []
-    for c in text:
-        if c.isdigit():
-            seen += 1
-            out.append(c if seen <= min(keep, total - 4) or seen > total - 2 else "·")
-        else:
-            out.append(c)
-    return "".join(out)
+        return value
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)

@@ -38,7 +38,7 @@ LINE_COLUMNS: Final = ", ".join(
 class InquiryLine:
     """An inquiry with the words for its keys.
 
-    ``phone`` is E.164 and None when masked; ``phone_text`` is written for people. ``words``: dimension → label.
+    ``phone`` is E.164; ``phone_text`` is written for people. ``words``: dimension → label.
     ``moment`` dates it in the report asked for; ``figure`` is what it adds to the figure that was opened.
     ``excluded_by``: the notice key of the rule that keeps it out of the report, or None.
     """
@@ -84,7 +84,6 @@ def line_of(
     words: Wording,
     as_of: datetime,
     *,
-    masked: bool,
     moment: datetime | None = None,
     figure: Decimal | int | None = None,
     excluded_by: str | None = None,
@@ -95,9 +94,9 @@ def line_of(
     phone = phones[0] if phones else None
     return InquiryLine(
         inquiry=row,
-        client_name=("•••" if name else None) if masked else name,
-        phone=None if masked else phone,
-        phone_text=formats.phone(phone, masked=masked),
+        client_name=name,
+        phone=phone,
+        phone_text=formats.phone(phone),
         words=words.of(row),
         state=state_of(row, as_of),
         moment=moment or row.opened_at,

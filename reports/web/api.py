@@ -61,7 +61,7 @@ class Api:
         async with self.service.database() as (conn, context):
             page = await drill(
                 conn, state.params, context, path=asked.path, metric=asked.metric, notice=asked.notice,
-                limit=asked.limit, offset=asked.offset, masked=self.service.deps.masked, spec=state.spec,
+                limit=asked.limit, offset=asked.offset, spec=state.spec,
             )  # fmt: skip
         unit = "count" if asked.notice else state.spec.metric(asked.metric).column.unit
         return json_response(page_json(page, unit, state.lang))
@@ -70,9 +70,7 @@ class Api:
         """``/api/v1/inquiries/{id}``."""
         state = self.service.clocks(request)
         async with self.service.database() as (conn, context):
-            card = await inquiry_card(
-                conn, state.params, context, id_of(request), masked=self.service.deps.masked
-            )
+            card = await inquiry_card(conn, state.params, context, id_of(request))
         if card is None:
             raise web.HTTPNotFound
         return json_response(plain(card, state.lang))
@@ -113,7 +111,6 @@ class Api:
                     state.params,
                     context,
                     file,
-                    masked=self.service.deps.masked,
                     site=site,
                     spec=state.spec,
                 )

@@ -44,7 +44,6 @@ class Deps:
     ``loopback_only``: refuse callers from other machines while there is no login (issue 4 §2).
     ``setup``: the installation, for the guide.
     ``public_url``: how readers reach the pages, for links in files; empty: as the request did.
-    ``masked``: close names, phones and recordings.
     """
 
     connection: Callable[[], AbstractAsyncContextManager[Conn]]
@@ -57,4 +56,3 @@ class Deps:
     loopback_only: bool = True
     setup: Callable[[], Setup] = Setup
     public_url: str = ""
-    masked: bool = False

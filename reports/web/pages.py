@@ -131,7 +131,7 @@ class Pages:
         state = self.service.state(request, ROWS_NAMES)
         asked = read_asked(request.query.items(), state)
         async with self.service.database() as (conn, context):
-            rows = await build_rows(conn, context, state, asked, masked=self.service.deps.masked)
+            rows = await build_rows(conn, context, state, asked)
         chips = controls(state, context).chips
         return self.service.renderer.page(
             request, "rows.html", lang=state.lang, current="inquiries", state=state, rows=rows, asked=asked, chips=chips,
@@ -142,9 +142,7 @@ class Pages:
         """The card of an inquiry."""
         state = self.service.clocks(request)
         async with self.service.database() as (conn, context):
-            card = await inquiry_card(
-                conn, state.params, context, id_of(request), masked=self.service.deps.masked
-            )
+            card = await inquiry_card(conn, state.params, context, id_of(request))
             if card is None:
                 raise web.HTTPNotFound
             told = await events_of(conn, context, _events_of_card(card))

@@ -101,12 +101,12 @@ def _whole(given: dict[str, list[str]], name: str, default: int, most: int, erro
     return int(text)
 
 
-async def build_rows(conn: Conn, context: Context, state: State, asked: Asked, *, masked: bool) -> Rows:
+async def build_rows(conn: Conn, context: Context, state: State, asked: Asked) -> Rows:
     """The page of rows and, for a column, the sentence that explains the figure."""
     lang, spec = state.lang, state.spec
     page = await drill(
         conn, state.params, context, path=asked.path, metric=asked.metric, notice=asked.notice,
-        limit=asked.limit, offset=asked.offset, masked=masked, spec=spec,
+        limit=asked.limit, offset=asked.offset, spec=spec,
     )  # fmt: skip
     if asked.notice:
         told = notice_of(spec, asked.notice, page.total)

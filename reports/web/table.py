@@ -222,7 +222,7 @@ def _column_head(state: State, column: Column) -> Head:
     label = column.label[state.lang]
     if unit and label.endswith(unit):
         label = label.removesuffix(unit).rstrip(" ,")
-    hint = f"{column.definition[state.lang]} {column.refers}"
+    hint = column.definition[state.lang]
     return _head(state, column.key, label, unit, hint, first="descending")
 
 

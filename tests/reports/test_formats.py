@@ -54,13 +54,8 @@ def test_durations(seconds: int | None, text: str) -> None:
 
 def test_phones() -> None:
     assert formats.phone("+79031234567") == "+7 903 123-45-67"
-    assert formats.phone("+79031234567", masked=True) == "+7 903 ···-··-67"
     assert formats.phone("101") == "101"
-    assert formats.phone("89031234567", masked=True) == "···67"
     assert formats.phone(None) == "—"
-    masked = formats.phone("+375291234567", masked=True)
-    assert masked.endswith("67")
-    assert masked.count("·") >= 4
 
 
 def test_dates() -> None:

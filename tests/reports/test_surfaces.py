@@ -27,6 +27,7 @@ from reports.as_terminal import show
 from reports.drill import drill
 from reports.explain import explain
 from reports.export import write_xlsx
+from reports.lines import STATES
 from reports.params import parse, to_query
 from reports.result import Report, Value
 from reports.sql_views import analytics_ddl
@@ -312,10 +313,22 @@ async def test_pages_of_a_drill_are_disjoint_and_complete(march: World) -> None:
     assert len(seen) == len(set(seen)) == report.total["inquiries"]
 
 
-async def test_masked_lines_show_no_name_and_no_phone(march: World) -> None:
-    report = await march.report()
-    page = await drill(march.conn, report.params, march.context, masked=True)
-    assert {(x.client_name, x.phone, x.phone_text) for x in page.lines} == {("•••", None, "+7 903 ···-··-67")}
+async def test_a_lines_state_is_what_the_sums_count_it_as(march: World) -> None:
+    """How far an inquiry has come is told twice: in Python for its line, in SQL for the sums."""
+    states = {
+        "arrived": {"arrived"}, "refusals": {"cancelled", "no_show"}, "pending": {"pending"}, "declined": {"declined"}
+    }  # fmt: skip
+    seen: set[str] = set()
+    for now in ("2026-03-05 12:00", "2026-03-20 21:30", "2026-05-01 00:00"):
+        march.now = msk(now)
+        params = march.params("2026-02-01", "2026-04-30")
+        every = (await drill(march.conn, params, march.context, limit=None)).lines
+        for metric, wanted in states.items():
+            page = await drill(march.conn, params, march.context, metric=metric, limit=None)
+            ids = {line.inquiry.inquiry_id for line in page.lines}
+            assert ids == {line.inquiry.inquiry_id for line in every if line.state in wanted}, (now, metric)
+        seen |= {line.state for line in every}
+    assert seen == set(STATES)
 
 
 async def test_a_figure_is_explained_with_its_numbers(world: World) -> None:
