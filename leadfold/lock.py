@@ -19,16 +19,20 @@ class AlreadyRunning(Exception):
 
 
 class FolderLock:
-    """Holds ``<folder>/run.lock`` while entered. Raises AlreadyRunning. The file stays: only the lock means something."""
+    """Holds the file ``name`` in a folder while entered. Raises AlreadyRunning.
 
-    def __init__(self, folder: Path) -> None:
+    The file stays: only the lock means something.
+    """
+
+    def __init__(self, folder: Path, name: str = "run.lock") -> None:
         self._folder = folder
+        self._name = name
         self._fd: int | None = None
 
     def __enter__(self) -> Self:
         if not self._folder.exists():
             self._folder.mkdir(mode=0o700, parents=True)
-        descriptor = os.open(self._folder / "run.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self._folder / self._name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

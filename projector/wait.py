@@ -36,12 +36,13 @@ async def wait_visible(
     timeout: float,  # noqa: ASYNC109 - the answer says what was missing, which a cancelled wait could not
     *,
     spool_depth: Callable[[], Awaitable[int]] | None = None,
+    tell: Callable[[str], object] = lambda _missing: None,
 ) -> Waited:
     """Wait until all that is in the spool and on the log now is in the live build and no group waits to be folded.
 
     ``spool_depth`` gives the number of records in the spool; they must be on the log before its end is looked at. It
     raises LogUnavailable while it cannot say.
-    ``timeout`` in seconds. Log or database away counts as not visible; it never raises for that. A database that went
+    ``tell`` hears again and again what is still due. ``timeout`` in seconds. Log or database away counts as not visible; it never raises for that. A database that went
     silent (frozen, half-open) is given up at the end of the time-out, a few seconds later at the latest.
     """
     started = time.monotonic()
@@ -72,6 +73,7 @@ async def wait_visible(
             left = timeout - (time.monotonic() - started)
             if left <= 0:
                 return Waited(False, time.monotonic() - started, missing)
+            tell(missing)
             await asyncio.sleep(min(_LOOK_S, left))
     finally:
         if conn is not None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from eventlog.contract import LogError, LogRefused, LogUnavailable
 from leadfold.cli.common import Exit, Json, config, err, print_json, run_async
@@ -32,11 +35,18 @@ def wait(
     That is what was answered with success, on the log or still in the spool of ingest: the one in our data folder, or of
     an ingest elsewhere that answers at `[ingest] status_url` (else at its host and port). A given `status_url` that does
     not answer means «not yet»; an ingest that nobody named and that does not answer cannot be waited for. What comes in
-    while it waits is not waited for.
+    while it waits is not waited for. On a terminal it says what it waits for.
 
     Example: `leadfold wait --timeout 30 && leadfold report inquiries --from 2026-03-01 --to 2026-03-31`
     """
-    found = run_async(waited(config().settings, timeout))
+    settings = config().settings
+    if sys.stderr.isatty():
+        with err.status("waiting") as shown:
+            found = run_async(
+                waited(settings, timeout, tell=lambda text: shown.update(escape(f"waiting: {text}")))
+            )
+    else:
+        found = run_async(waited(settings, timeout))
     if as_json:
         print_json({"visible": found.visible, "seconds": round(found.seconds, 3), "missing": found.missing})
     elif not found.visible:
@@ -45,8 +55,13 @@ def wait(
         raise typer.Exit(Exit.NOT_YET)
 
 
-async def waited(settings: Settings, timeout: float) -> Waited:  # noqa: ASYNC109
-    """Wait; never raises for a log or database that is away."""
+async def waited(
+    settings: Settings,
+    timeout: float,  # noqa: ASYNC109
+    *,
+    tell: Callable[[str], object] = lambda _missing: None,
+) -> Waited:
+    """Wait; never raises for a log or database that is away. ``tell`` hears again and again what is still due."""
     import time
 
     from leadfold.wiring import event_log, running_database_url
@@ -61,7 +76,7 @@ async def waited(settings: Settings, timeout: float) -> Waited:  # noqa: ASYNC10
             try:
                 async with event_log(settings) as log:
                     found = await wait_visible(
-                        log, url, max(0.0, left), spool_depth=lambda: spool_depth(settings)
+                        log, url, max(0.0, left), spool_depth=lambda: spool_depth(settings), tell=tell
                     )
                     return Waited(found.visible, time.monotonic() - started, found.missing)
             except LogRefused:
@@ -70,6 +85,7 @@ async def waited(settings: Settings, timeout: float) -> Waited:  # noqa: ASYNC10
                 missing = str(error)
         if left <= 0:
             return Waited(False, time.monotonic() - started, missing)
+        tell(missing)
         await asyncio.sleep(min(0.2, left))
 
 

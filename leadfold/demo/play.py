@@ -10,7 +10,7 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -29,11 +29,12 @@ from leadfold.demo.sent import Sent
 from leadfold.demo.server import Server, ServerFailed
 from leadfold.demo.show import Show
 from leadfold.demo.world import DAYS, History, generate, handover_day
-from leadfold.lock import FolderLock
+from leadfold.lock import AlreadyRunning, FolderLock
 
 MARK: Final = ".leadfold-demo"
 """A folder with this file was made by the demo and may be replaced by the next one."""
 
+_LOCK: Final = ".demo.lock"
 _CONNECTIONS: Final = 48
 _VISIBLE_S: Final = 180.0
 
@@ -57,44 +58,71 @@ class Plan:
 
 
 class NotOurs(Exception):
-    """The folder holds something that the demo did not make."""
+    """The folder holds something that the demo did not make, or somebody uses it."""
 
 
 async def play(plan: Plan, err: Console, stop: asyncio.Event) -> None:
     """Play the demo; returns when it is over (``once``) or ``stop`` is set. Nothing is left running.
 
     Raises:
-        NotOurs, AlreadyRunning: the folder cannot be used.
+        NotOurs: the folder cannot be used.
         ServerFailed: it did not work.
     """
     started = time.monotonic()
-    prepare(plan.folder)
-    try:
-        config = write(plan.folder, handover_day(plan.until, plan.days))
-        async with Server(config) as server:
-            show = Show(err)
-            work = _show_and_serve(plan, server, show, stop, started)
-            await _unless_stopped(work, stop)
-    finally:
-        if not plan.keep:
-            shutil.rmtree(plan.folder, ignore_errors=True)
+    with claimed(plan.folder):
+        try:
+            config = write(plan.folder, handover_day(plan.until, plan.days))
+            async with Server(config) as server:
+                show = Show(err)
+                work = _show_and_serve(plan, server, show, stop, started)
+                await _unless_stopped(work, stop)
+        finally:
+            if not plan.keep:
+                shutil.rmtree(plan.folder, ignore_errors=True)
 
 
-def prepare(folder: Path) -> None:
-    """Make the folder empty and ours.
+@contextlib.contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Make the folder empty and ours; while inside, no other demo gets it.
 
     Raises:
-        NotOurs: something else lies in it. AlreadyRunning: a demo runs there.
+        NotOurs: something else lies in it, a demo runs there, or its data is served by `leadfold run`.
     """
-    if folder.exists():
-        if any(folder.iterdir()) and not (folder / MARK).exists():
-            raise NotOurs(f"{folder} is not empty and was not made by the demo: give another --dir")
-        if (folder / "data").exists():
-            with FolderLock(folder / "data"):
-                shutil.rmtree(folder)
-        else:
-            shutil.rmtree(folder)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    # the lock stays in its folder, so it is a mark too: of one that is being emptied at the moment
+    if any(folder.iterdir()) and not any((folder / mark).exists() for mark in (MARK, _LOCK)):
+        raise NotOurs(f"{folder} is not empty and was not made by the demo: give another --dir")
+    try:
+        lock = FolderLock(folder, _LOCK).__enter__()
+    except AlreadyRunning as error:
+        raise NotOurs(
+            f"a demo runs in {folder} already{_who(error)}: end it first, or give another --dir"
+        ) from error
+    try:
+        _empty(folder)
+        yield
+    finally:
+        lock.__exit__(None, None, None)
+
+
+def _who(error: AlreadyRunning) -> str:
+    return f" (process {error.pid})" if error.pid else ""
+
+
+def _empty(folder: Path) -> None:
+    """Remove all but our lock, and mark the folder as ours. Raises NotOurs."""
+    try:
+        with FolderLock(folder / "data") if (folder / "data").exists() else contextlib.nullcontext():
+            for each in folder.iterdir():
+                if each.is_dir() and not each.is_symlink():
+                    shutil.rmtree(each)
+                elif each.name != _LOCK:
+                    each.unlink()
+    except AlreadyRunning as error:
+        raise NotOurs(
+            f"the data of the last demo in {folder} is in use{_who(error)}: end `leadfold run` there first, or give"
+            " another --dir"
+        ) from error
     (folder / MARK).write_text(
         "Made by `leadfold demo`, which empties this folder when it starts again.\n", encoding="utf-8"
     )

@@ -1,6 +1,8 @@
 """The whole service as processes: from a webhook to the report, stop, kill -9, a second one, changes while it runs."""
 
 import json
+import os
+import pty
 import re
 import select
 import signal
@@ -230,6 +232,28 @@ def test_a_part_that_dies_comes_back(shop: Installation) -> None:
         call(shop.url("main"), 1)
         assert shop.json("wait", "--timeout", "60")["visible"]
         assert inquiries(shop) == 1
+
+
+def test_wait_says_on_a_terminal_what_it_waits_for(shop: Installation) -> None:
+    """And in a pipe nothing but how it ended."""
+    ours, theirs = pty.openpty()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "leadfold", "wait", "--timeout", "1"],
+            env={**shop.environment, "TERM": "xterm", "COLUMNS": "120"},
+            stdout=subprocess.DEVNULL,
+            stderr=theirs,
+            timeout=60,
+            check=False,
+        )
+        told = os.read(ours, 65_536).decode()
+    finally:
+        os.close(theirs)
+        os.close(ours)
+    assert done.returncode == 3
+    assert "waiting: Postgres does not run" in told
+    piped = shop.call("wait", "--timeout", "1")
+    assert piped.stderr == "not yet: Postgres does not run: start `leadfold run`\n"
 
 
 def test_second_run_on_the_same_folder_is_refused(shop: Installation) -> None:

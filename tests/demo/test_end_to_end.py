@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -19,7 +20,9 @@ import psutil
 import pytest
 
 from leadfold.demo.company import COMPANY_ZONE
+from leadfold.demo.play import claimed
 from leadfold.demo.world import generate
+from leadfold.lock import FolderLock
 from tests.demo.figures import Figures, count
 
 UNTIL = datetime(2026, 6, 30, 9, tzinfo=UTC)
@@ -126,6 +129,39 @@ def test_every_figure_is_what_happened(played: tuple[Path, str]) -> None:
     assert notices.get("excluded:valid_refusal", 0) == truth.valid_refusal
     for mark in ("spam", "supplier", "employee"):
         assert notices.get(f"excluded:mark:{mark}", 0) == truth.marks.get(mark, 0)
+
+
+@pytest.mark.slow
+def test_two_at_once_one_of_which_is_told_why_not(tmp_path: Path) -> None:
+    command = ["demo", "--once", "--scale", "0.01", "--dir", str(tmp_path / "shop")]
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda _: _leadfold(*command, folder=tmp_path), range(2)))
+    done, refused = sorted(both, key=lambda each: each.returncode)
+    assert done.returncode == 0, done.stderr
+    assert "Обращения" in done.stdout
+    assert refused.returncode == 4
+    told = refused.stderr.replace("\n", " ")
+    assert f"a demo runs in {tmp_path / 'shop'} already (process " in told
+    assert "--dir" in told
+    assert "ended by itself" not in told
+
+
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    refused = _leadfold("demo", "--once", "--dir", str(tmp_path), folder=tmp_path)
+    assert refused.returncode == 4
+    assert "was not made by the demo" in refused.stderr.replace("\n", " ")
+    assert [each.name for each in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.slow
+def test_the_data_of_the_last_one_is_left_alone_while_it_is_served(tmp_path: Path) -> None:
+    with claimed(tmp_path / "shop"):
+        (tmp_path / "shop" / "data").mkdir()
+    with FolderLock(tmp_path / "shop" / "data"):
+        refused = _leadfold("demo", "--once", "--dir", str(tmp_path / "shop"), folder=tmp_path)
+    assert refused.returncode == 4
+    assert f"is in use (process {os.getpid()}): end `leadfold run`" in refused.stderr.replace("\n", " ")
 
 
 @pytest.mark.slow
