@@ -121,6 +121,11 @@ class Connection(web.RequestHandler):
         elif self._messages:
             waiter.set_result(None)
 
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """aiohttp asks for it after each body: only where reading was paused there is something to do."""
+        if self._reading_paused or self._buffer_paused:
+            super().resume_reading(resume_parser)
+
     def pause_writing(self) -> None:
         """The caller does not read what we answered."""
         super().pause_writing()

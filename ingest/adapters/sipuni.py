@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar, Final, Literal, TypedDict
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -77,10 +78,12 @@ class Sipuni(Adapter):
 
     def translate(self, delivery: Delivery) -> Translation:
         """Facts of one message; anything that is not understood is kept, and answered with success."""
-        fields = {
-            name: value[-1] if isinstance(value, list) and value else value
-            for name, value in delivery.fields.items()
-        }
+        fields = delivery.fields
+        if list in map(type, fields.values()):
+            fields = {
+                name: value[-1] if isinstance(value, list) and value else value
+                for name, value in fields.items()
+            }
         if not any(reading.text(fields.get(name)) for name in _CALL_FIELDS):
             if sipuni_tracking.is_hit(fields):
                 return Translation([sipuni_tracking.hit(fields, delivery)], SUCCESS)
@@ -134,9 +137,7 @@ class _Message:
             started = CallStarted(
                 **self.call(),
                 scheme=reading.text(self.fields.get("treeName")),
-                marks=reading.clipped(
-                    (k, v) for k, v in self.fields.items() if k.lower().startswith("roistat")
-                ),
+                marks=reading.clipped([(k, v) for k, v in self.fields.items() if _is_mark(k)]),
             )
             said.append(self.say(started))
         if leg or self.direction == "internal":
@@ -291,6 +292,12 @@ class _Message:
         if number and self.cabinet and number.startswith(self.cabinet) and len(number) > len(self.cabinet):
             return number[len(self.cabinet) :]
         return number or None
+
+
+@lru_cache(maxsize=4096)
+def _is_mark(name: str) -> bool:
+    """A label of call tracking."""
+    return name.lower().startswith("roistat")
 
 
 def _number(value: Any) -> str | None:
