@@ -29,24 +29,15 @@ async def test_one_small_disk_for_everything_is_full(tmp_path: Path, expected: S
                 assert set(record.statuses) <= {200, 503}  # SQLite may have some room left in its own files
                 assert record.without_retry_after == 0
                 assert (await place.call("status")).returncode == 0
-            assert len((await post(place, SENT[60:], give_up_s=30)).accepted) == 180
+            assert len((await post(place, SENT[60:120], give_up_s=30)).accepted) == 60
+            assert pid is not None
+            async with disk_that_takes_nothing(pid):  # not even where there was room before
+                record = await post(place, SENT[120:180])
+                assert set(record.statuses) == {503}
+                assert record.without_retry_after == 0
+            assert len((await post(place, SENT[120:], give_up_s=30)).accepted) == 120
             assert place.pid("ingest") == pid, "it died of a full disk"
             await settled(service, expected)
-
-
-async def test_disk_that_takes_nothing_under_log_and_spool(tmp_path: Path, expected: Seen) -> None:
-    """Nothing can take it, so every answer is 503 with Retry-After; the repeat makes no double."""
-    async with EmbeddedService(tmp_path / "embedded") as service:
-        (place,) = service.places
-        assert len((await post(place, SENT[:60])).accepted) == 60
-        pid = place.pid("ingest")
-        async with disk_that_takes_nothing(pid):
-            record = await post(place, SENT[60:120])
-            assert set(record.statuses) == {503}
-            assert record.without_retry_after == 0
-        assert place.pid("ingest") == pid, "it died of a full disk"
-        assert len((await post(place, SENT[60:], give_up_s=30)).accepted) == 180
-        await settled(service, expected)
 
 
 async def test_the_disk_of_the_log_is_full_and_that_of_the_spool_is_not(
