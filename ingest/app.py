@@ -26,7 +26,7 @@ from ingest.adapters.registry import adapters
 from ingest.connections import Connections
 from ingest.delivery import Delivery
 from ingest.durable import NotDurable, Store, Where
-from ingest.journal import server_logger, trace_of
+from ingest.journal import Seldom, server_logger, trace_of
 from ingest.lane import Lane
 from ingest.limits import DEFAULT_LIMITS, Limits
 from ingest.rates import Places, Rates
@@ -148,6 +148,7 @@ class FrontDoor:
         self.connections = connections
         self.store = Store(deps.log, deps.spool, deadline_s=deps.deadline_s)
         self._rates = Rates(deps.limits.rate_per_s, deps.limits.rate_burst)
+        self._seldom = Seldom()
         self._places = Places(deps.limits.max_in_flight)
         connections.lane = Lane(self)
         self.drainer = Drainer(deps.spool, deps.log) if deps.spool is not None and deps.drain else None
@@ -364,7 +365,8 @@ class FrontDoor:
 
     def _refused(self, name: str) -> None:
         self.deps.metrics.delivered(name, "refused")
-        log.warning("ingest.refused", source=name)
+        if times := self._seldom.times(name, time.monotonic()):
+            log.warning("ingest.refused", source=name, times=times)
 
 
 #: The front door of an application made by `build_app`.

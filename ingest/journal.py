@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import time
 import traceback
+
+from aiohttp.http_exceptions import HttpProcessingError
 
 
 def trace_of(error: BaseException) -> list[str]:
@@ -11,14 +14,41 @@ def trace_of(error: BaseException) -> list[str]:
     return [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)[-8:]]
 
 
+class Seldom:
+    """Says a thing at most once in ``every_s``, with how often it happened since: strangers must not fill our logs."""
+
+    def __init__(self, every_s: float = 1.0) -> None:
+        self._every_s = every_s
+        self._said: dict[str, tuple[float, int]] = {}
+
+    def times(self, what: str, now: float) -> int:
+        """How often it happened since it was last said; 0: it is not to be said yet. ``now``: of a steady clock."""
+        said, count = self._said.get(what, (-self._every_s, 0))
+        if now - said < self._every_s:
+            self._said[what] = (said, count + 1)
+            return 0
+        self._said[what] = (now, 0)
+        return count + 1
+
+
 class _Quiet(logging.Filter):
-    """aiohttp quotes requests that it cannot parse, secrets and all: the kind of the error is enough."""
+    """aiohttp quotes requests that it cannot parse, secrets and all: the kind of the error is enough, now and then.
+
+    Strangers send them all day, so they are no errors of ours.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seldom = Seldom()
 
     def filter(self, record: logging.LogRecord) -> bool:
         kind = record.exc_info[0] if isinstance(record.exc_info, tuple) else None
-        record.msg, record.args = f"bad request: {kind.__name__ if kind else 'error'}", ()
+        name = kind.__name__ if kind else "error"
+        record.msg, record.args = f"bad request: {name}", ()
         record.exc_info, record.exc_text, record.stack_info = None, None, None
-        return True
+        if kind is not None and issubclass(kind, HttpProcessingError):
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
+        return bool(self._seldom.times(name, time.monotonic()))
 
 
 def server_logger() -> logging.Logger:

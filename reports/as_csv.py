@@ -13,7 +13,7 @@ from reports.formats import half_up
 from reports.headings import TOTAL
 from reports.result import Group, Report, Unit, Value
 
-_DANGEROUS: Final = ("=", "+", "-", "@", "\t", "\r", "|")
+_DANGEROUS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "＝", "＋", "－", "＠")
 
 
 def report_csv(report: Report, *, decimal_comma: bool = True) -> bytes:

@@ -2,11 +2,14 @@
 
 import gzip
 import json
+import time
 from typing import Any
 
 import pytest
+import structlog
 
 from ingest.limits import Limits
+from ingest.signatures import sign
 from ingest.sources import SourceBook
 from ingest.translate import retranslate
 from tests.ingest.doors import SOURCES, Door, OpenDoor
@@ -129,3 +132,25 @@ async def test_too_many_layers_are_kept_and_can_be_read_later(door: Door) -> Non
     again = retranslate(event, book=book, key_secret=KEY, limits=Limits(max_encodings=5))
     assert [e.type for e in again] == ["walkin.registered", "delivery.unreadable"]
     assert again[0].data.model_dump()["walkin_id"] == json.loads(WALKIN)["data"]["walkin_id"]
+
+
+async def test_a_signed_message_sent_again_is_one_fact_and_outside_the_window_refused(door: Door) -> None:
+    body = WALKIN.replace('"id":"1",', "").encode()
+    now = int(time.time())
+
+    async def send(stamp: int) -> int:
+        signature = sign(SECRET + "-crm", "msg_1", stamp, body)
+        headers = {"webhook-id": "msg_1", "webhook-timestamp": str(stamp), "webhook-signature": signature}
+        return (await door.client.post("/v1/events", data=body, headers=headers)).status
+
+    assert [await send(now), await send(now), await send(now + 60)] == [200, 200, 200]
+    assert [await send(now - 400), await send(now + 400)] == [401, 401]
+    assert len({e.id for e in await door.events()}) == 1
+
+
+async def test_a_flood_of_wrong_keys_is_a_line_or_two(door: Door) -> None:
+    with structlog.testing.capture_logs() as told:
+        for _ in range(50):
+            assert (await door.client.get("/in/pbx/wrong")).status == 404
+    lines = [t for t in told if t["event"] == "ingest.refused"]
+    assert 1 <= len(lines) <= 10

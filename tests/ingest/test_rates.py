@@ -1,5 +1,6 @@
 """Token buckets."""
 
+from ingest.journal import Seldom
 from ingest.rates import Rates
 
 
@@ -24,3 +25,9 @@ def test_slow_rates_tell_how_long() -> None:
 def test_a_clock_that_stands_still_or_goes_back() -> None:
     rates = Rates(1.0, 1)
     assert (rates.wait_s("a", 5.0), rates.wait_s("a", 4.0), rates.wait_s("a", 4.0)) == (0, 1, 1)
+
+
+def test_strangers_do_not_fill_the_log() -> None:
+    seldom = Seldom(1.0)
+    assert [seldom.times("pbx", 10.0 + n / 100) for n in range(99)] == [1] + [0] * 98
+    assert (seldom.times("other", 10.5), seldom.times("pbx", 11.5), seldom.times("pbx", 12.5)) == (1, 99, 1)

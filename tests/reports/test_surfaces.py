@@ -21,7 +21,7 @@ from domain.facts.company import DictionaryChanged, RulePublished
 from projector.migrate import migrations
 from projector.readmodel.analytics import MASK_FUNCTION
 from reports import formats
-from reports.as_csv import report_csv
+from reports.as_csv import report_csv, safe
 from reports.as_json import dumps, report_json, value_json
 from reports.as_terminal import show
 from reports.drill import drill
@@ -234,6 +234,11 @@ async def test_csv_equals_the_report_and_is_safe(march: World) -> None:
             else:
                 places = {"count": 0, "money": 2, "percent": 6}[column.unit]
                 assert Decimal(text_cell.replace(",", ".")) == formats.half_up(Decimal(value), places)
+
+
+@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r", "\n", "|", "＝", "＋", "－", "＠"])
+def test_no_cell_of_csv_begins_as_a_formula(first: str) -> None:
+    assert safe(f"{first}cmd|' /C calc'!A0").startswith("'")
 
 
 async def test_terminal_shows_every_figure_of_the_report(march: World) -> None:
