@@ -159,8 +159,8 @@ async def test_period_presets_neighbours_and_own_dates(site: Site, browser_pages
     await page.get_by_label("Раньше").click()
     await page.wait_for_url("**from=2026-02-01&to=2026-02-28**")
     await expect(page.get_by_role("heading", name="Нет обращений за этот период")).to_be_visible()
-    await page.get_by_role("link", name="Показать весь год").click()
-    await page.wait_for_url("**from=2026-01-01&to=2026-12-31**")
+    await page.get_by_role("link", name="Показать март 2026").click()
+    await page.wait_for_url("**from=2026-03-01&to=2026-03-31**")
     assert await table(page) != []
     await page.locator(".presets").get_by_role("link", name="Вчера").click()
     await page.wait_for_url("**from=2026-03-23&to=2026-03-23**")
@@ -202,8 +202,7 @@ async def test_other_tabs_open_their_rows(site: Site, browser_pages: Pages) -> N
     await page.get_by_role("link", name=f"Не вошли в отчёт {left_out}").click()
     for notice in report.notices:
         row = page.locator("tr", has_text=notice.label.ru)
-        await expect(row).to_contain_text(notice.rule)
-        await row.get_by_role("link").click()
+        await row.get_by_role("link", name=str(notice.count), exact=True).click()
         await expect(page.locator("#panel table")).to_have_attribute("data-total", str(notice.count))
         await page.keyboard.press("Escape")
     await page.get_by_role("link", name="Причины отказов").click()
