@@ -40,9 +40,9 @@ class Backlog:
         """
         return not self.bulk or time.monotonic() - self._began > self._limits.bulk_s
 
-    async def look(self, event_log: EventLog, held: Mapping[int, Held]) -> None:
-        """How far behind; asks the log once a second at most."""
-        if time.monotonic() - self._looked < _LOOK_S:
+    async def look(self, event_log: EventLog, held: Mapping[int, Held], *, empty: bool) -> None:
+        """How far behind; asks the log once a second at most, but at once when a bulk may be over (``empty`` poll)."""
+        if time.monotonic() - self._looked < _LOOK_S and not (self.bulk and empty):
             return
         self._looked = time.monotonic()
         try:

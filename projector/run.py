@@ -36,8 +36,9 @@ from projector.settings import GROUP, ProjectorSettings
 
 log = structlog.get_logger(__name__)
 
-#: Seconds: longest wait for records; between looks for groups to be folded; between signs of life of an idle owner.
+#: Seconds: longest wait for records, and far behind; between looks for groups to be folded; between signs of life of an idle owner.
 _POLL_S = 0.5
+_BULK_POLL_S = 0.05
 _LOOK_S = 1.0
 _BEAT_S = 2.0
 
@@ -159,7 +160,9 @@ class Projector:
             self._held = {}
 
     async def _turn(self, subscription: Subscription) -> None:
-        wait_s = 0.0 if self._dirty and not self._backlog.bulk and self._held else _POLL_S
+        wait_s = _POLL_S
+        if self._held and self._dirty:  # what is stored waits to be folded
+            wait_s = _BULK_POLL_S if self._backlog.bulk else 0.0
         try:
             records = await subscription.poll(max_records=self._backlog.size, max_wait_s=wait_s)
         except RecordCorrupt as error:
@@ -172,7 +175,7 @@ class Projector:
         elif self._held:
             await self._idle()
         # also with nothing to do: a spare one must know whether the log is there
-        await self._backlog.look(self._log, self._held)
+        await self._backlog.look(self._log, self._held, empty=not records)
         if self._held:
             await self._fold_some()
         garbage.between()

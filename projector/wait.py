@@ -86,6 +86,13 @@ async def _spooled(spool_depth: Callable[[], Awaitable[int]] | None) -> str:
 
 
 async def _missing(conn: Connection, ends: dict[int, int]) -> str:
+    async with conn.transaction():
+        # One snapshot: a batch between two questions may move the positions and make all groups dirty.
+        await conn.execute("set transaction isolation level repeatable read read only")
+        return await _missing_now(conn, ends)
+
+
+async def _missing_now(conn: Connection, ends: dict[int, int]) -> str:
     cursor = await conn.execute("select to_regclass('leadfold.build')")
     known = await cursor.fetchone()
     build = await live_build(conn) if known and known[0] else None
