@@ -133,14 +133,28 @@ def assemble_visits(
     visits: list[Visit] = []
     inquiries: list[Contact] = []
     facts = list(events)
+    kept = [
+        (e.data.booking_id, e.time)
+        for e in facts
+        if isinstance(e.data, ClientArrived | WorkOrderOpened) and e.data.booking_id
+    ]
     for event in facts:
         if isinstance(event.data, ClientArrived):
             _arrived(visits, event, event.data, directory)
     for contact in walkins:
-        expected = next((b for b in bookings if _awaits(b, contact.at, directory)), None)
+        expected = next(
+            (
+                b
+                for b in bookings
+                if _awaits(b, contact.at, directory) and not _used(b, contact.at, kept, directory)
+            ),
+            None,
+        )
         if expected is None:
             inquiries.append(contact)
-        elif not any(_same_day(v, contact.at, directory) for v in visits):
+            continue
+        kept.append((expected.key, contact.at))
+        if not any(same_day(v, contact.at, directory) for v in visits):
             visits.append(
                 Visit(
                     row_id("visit", str(contact.id)), contact.at, booking_key=expected.key, by=contact.agent,
@@ -157,7 +171,7 @@ def _orders(visits: list[Visit], facts: list[Event], directory: Directory) -> No
         fact = event.data
         if isinstance(fact, WorkOrderOpened):
             visit = next((v for v in visits if v.order == fact.order_id), None) or next(
-                (v for v in visits if v.order is None and _same_day(v, event.time, directory)), None
+                (v for v in visits if v.order is None and same_day(v, event.time, directory)), None
             )
             if visit is None:
                 visit = Visit(row_id("visit", "order", fact.order_id), event.time, by_order=True)
@@ -194,7 +208,7 @@ def _arrived(visits: list[Visit], event: Event, fact: ClientArrived, directory: 
     ) or next((v for v in visits if v.id == ident), None)
     if known is None:
         known = next(
-            (v for v in visits if _same_day(v, event.time, directory) and not _another(v, event, fact)), None
+            (v for v in visits if same_day(v, event.time, directory) and not _another(v, event, fact)), None
         )
     if known is not None:
         known.events.append(event.id)
@@ -232,7 +246,20 @@ def _awaits(booking: Booking, at: datetime, directory: Directory) -> bool:
     return then.cancelled_at is None and (end is None or at < end)
 
 
-def _same_day(visit: Visit, at: datetime, directory: Directory) -> bool:
+def _used(booking: Booking, at: datetime, kept: list[tuple[str, datetime]], directory: Directory) -> bool:
+    """Somebody came by the booking on an earlier day, and no slot was agreed since: it is not open any more."""
+    agreed = max(
+        (e.time for e in booking.told if e.time <= at and isinstance(e.data, BookingMade | BookingMoved)),
+        default=booking.made_at,
+    )
+    return any(
+        key == booking.key and agreed <= came < at and directory.local_day(came) != directory.local_day(at)
+        for key, came in kept
+    )
+
+
+def same_day(visit: Visit, at: datetime, directory: Directory) -> bool:
+    """Whether a moment falls into the visit's local day."""
     return directory.local_day(visit.arrived_at, visit.office) == directory.local_day(at, visit.office)
 
 
@@ -297,7 +324,7 @@ def _link_visit(
 def _came_for(visits: list[Visit], visit: Visit, directory: Directory) -> Inquiry | None:
     """A further work order of the day is no second coming: it is for what the client came for."""
     earlier = (v for v in visits if v is not visit and v.inquiry and v.arrived_at <= visit.arrived_at)
-    return next((v.inquiry for v in earlier if _same_day(v, visit.arrived_at, directory)), None)
+    return next((v.inquiry for v in earlier if same_day(v, visit.arrived_at, directory)), None)
 
 
 def _due(bookings: list[Booking], visit: Visit, directory: Directory) -> Booking | None:

@@ -11,7 +11,7 @@ from uuid import UUID
 from domain.directory import Directory
 from domain.event import Event
 from domain.facts.sales import SaleLine, SaleRecorded, SaleRefunded
-from domain.fold.bookings import Booking, Visit, belongs_to
+from domain.fold.bookings import Booking, Visit, belongs_to, same_day
 from domain.fold.inquiries import Inquiry, Opened
 from domain.identity import row_id
 
@@ -171,7 +171,7 @@ def link_sales(
     """Give receipts to inquiries.
 
     A named target inquiry; else that of the order or booking they name, or of the client's latest visit within
-    the window; else as a booking would be given (D-0.5).
+    the window, a visit of that day first; else as a booking would be given (D-0.5).
     """
     for sale in sales:
         at = sale.sold_at or sale.at
@@ -186,9 +186,7 @@ def link_sales(
             booking is not None and booking.inquiry is not None
         )
         if sale.visit is None and not told:
-            window = directory.rules_at(at).span("attribution_days")
-            came = [v for v in visits if v.arrived_at <= at and at - v.arrived_at <= window]
-            sale.visit = max(came, key=lambda v: (v.arrived_at, v.id), default=None)
+            sale.visit = _paid(visits, at, directory)
         if named is not None and named.is_target:
             sale.inquiry = named
         elif sale.visit is not None and sale.visit.inquiry is not None:
@@ -203,3 +201,17 @@ def link_sales(
             sale.inquiry.margin_incomplete |= sale.incomplete
             sale.inquiry.receipts += sale.sold_at is not None
             sale.inquiry.events += sale.events
+
+
+def _paid(visits: Sequence[Visit], at: datetime, directory: Directory) -> Visit | None:
+    """The visit that a receipt naming nothing pays: the latest before it in the window.
+
+    A visit later on the receipt's day goes before those of earlier days: tills and gates do not tell in one order.
+    """
+    window = directory.rules_at(at).span("attribution_days")
+    past = [v for v in visits if v.arrived_at <= at and at - v.arrived_at <= window]
+    latest = max(past, key=lambda v: (v.arrived_at, v.id), default=None)
+    if latest is not None and same_day(latest, at, directory):
+        return latest
+    today = [v for v in visits if v.arrived_at > at and same_day(v, at, directory)]
+    return min(today, key=lambda v: (v.arrived_at, v.id), default=latest)

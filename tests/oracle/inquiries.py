@@ -14,7 +14,14 @@ from domain.directory import Directory
 from domain.event import Event
 from domain.facts.base import Subject
 from domain.facts.inquiries import InquiryCategorised, InquiryResultSet, RefusalRecorded, WalkInRegistered
-from domain.facts.sales import BookingCancelled, BookingFact, BookingMade, BookingMoved
+from domain.facts.sales import (
+    BookingCancelled,
+    BookingFact,
+    BookingMade,
+    BookingMoved,
+    ClientArrived,
+    WorkOrderOpened,
+)
 from domain.facts.sites import CallbackRequested, ChatFact, ChatFinished, FormSubmitted
 from domain.identity import inquiry_id
 from tests.oracle.calls import Call
@@ -299,9 +306,30 @@ def awaited_booking(fact: Event, facts: Sequence[Event], directory: Directory) -
         now = booking_state([f for f in ordered if f.time <= fact.time])
         if now is None or ordered[0].time > fact.time or now.cancelled_at is not None:
             continue
+        agreed = [
+            f.time for f in told if f.time <= fact.time and isinstance(f.data, BookingMade | BookingMoved)
+        ]
+        if used_before(key, fact, facts, max(agreed, default=ordered[0].time), directory):
+            continue
         if now.slot is None or fact.time < directory.day_end(now.slot):
             waiting.append((ordered[0].time, key))
     return min(waiting)[1] if waiting else None
+
+
+def used_before(
+    key: str, fact: Event, facts: Sequence[Event], agreed: datetime, directory: Directory
+) -> bool:
+    """The client already came by the booking: on an earlier day, after its slot was agreed for the last time."""
+    today = directory.local_day(fact.time)
+    for other in facts:
+        data = other.data
+        if not agreed <= other.time < fact.time or directory.local_day(other.time) == today:
+            continue
+        if isinstance(data, ClientArrived | WorkOrderOpened) and data.booking_id == key:
+            return True
+        if isinstance(data, WalkInRegistered) and awaited_booking(other, facts, directory) == key:
+            return True
+    return False
 
 
 @dataclass(eq=False)

@@ -348,7 +348,10 @@ class Linker:
         recent = [v for v in self.visits if v.at <= receipt.at <= v.at + window]
         about = by_order[:1] or by_booking
         if not about and not (mine and mine.is_target) and not (booking and booking.inquiry):
-            about = recent[-1:]
+            day = self.directory.local_day(receipt.at)
+            today = [v for v in self.visits if self.directory.local_day(v.at) == day]
+            before = [v for v in today if v.at <= receipt.at]
+            about = before[-1:] or today[:1] or recent[-1:]
         receipt.visit = about[0].row if about else None
         if mine and mine.is_target:
             return mine

@@ -1,0 +1,89 @@
+"""What a client came for and paid, where several days and several systems tell of it (R0.17, D-0.5)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+import pytest
+
+from domain.facts.base import Fact
+from domain.facts.inquiries import InquiryCategorised, WalkInRegistered
+from domain.facts.sales import (
+    BookingMade,
+    BookingMoved,
+    ClientArrived,
+    SaleLine,
+    SaleRecorded,
+    WorkOrderOpened,
+)
+from tests.domain.story import PHONE, Story, at
+
+LINES = (SaleLine(price=Decimal(100)),)
+EARLY: tuple[Fact, ...] = (
+    ClientArrived(booking_id="B"),
+    WorkOrderOpened(order_id="O", phone=PHONE, booking_id="B"),
+    WalkInRegistered(walkin_id="W0", phone=PHONE),
+)
+
+
+def needs(story: Story, call: str, when: datetime) -> None:
+    """A call with a target category."""
+    story.call(call, when)
+    story.say(InquiryCategorised(call_id=call, category="repair"), when)
+
+
+def kinds(story: Story) -> list[tuple[str, datetime | None]]:
+    """Each inquiry's kind, and when its client came."""
+    return [(i.kind, i.arrived_at) for i in story.fold().inquiries]
+
+
+@pytest.mark.parametrize("came", EARLY)
+def test_a_walk_in_after_the_booking_was_kept_is_an_inquiry(came: Fact) -> None:
+    """The client came before his slot; the booking is used and awaits nobody."""
+    story = Story()
+    needs(story, "1", at())
+    story.say(BookingMade(booking_id="B", phone=PHONE, slot=at(days=9)), at(minutes=5))
+    story.say(came, at(days=2))
+    story.say(WalkInRegistered(walkin_id="W", phone=PHONE), at(days=4))
+    assert kinds(story) == [("phone", at(days=2)), ("visit", None)]
+
+
+def test_a_walk_in_on_the_day_of_the_arrival_is_that_arrival() -> None:
+    story = Story()
+    needs(story, "1", at())
+    story.say(BookingMade(booking_id="B", phone=PHONE, slot=at(days=2)), at(minutes=5))
+    story.say(ClientArrived(booking_id="B"), at(days=2))
+    story.say(WalkInRegistered(walkin_id="W", phone=PHONE), at(days=2, hours=1))
+    assert kinds(story) == [("phone", at(days=2))]
+
+
+def test_a_slot_agreed_after_the_first_coming_awaits_the_client_again() -> None:
+    story = Story()
+    needs(story, "1", at())
+    story.say(BookingMade(booking_id="B", phone=PHONE, slot=at(days=1)), at(minutes=5))
+    story.say(ClientArrived(booking_id="B"), at(days=1))
+    story.say(BookingMoved(booking_id="B", slot=at(days=5)), at(days=2))
+    story.say(WalkInRegistered(walkin_id="W", phone=PHONE), at(days=5))
+    assert [i.kind for i in story.fold().inquiries] == ["phone"]
+
+
+def test_a_receipt_shortly_before_the_arrival_is_not_an_older_visits() -> None:
+    """The till is faster than the gate: what was paid on the day of a visit was paid for that visit."""
+    story = Story()
+    needs(story, "1", at())
+    story.say(ClientArrived(phone=PHONE), at(days=1))
+    needs(story, "2", at(days=8))
+    story.say(SaleRecorded(receipt_id="R", phone=PHONE, lines=LINES), at(days=9))
+    story.say(ClientArrived(phone=PHONE), at(days=9, hours=1))
+    assert [i.sales for i in story.fold().inquiries] == [0, 100]
+
+
+def test_a_receipt_after_the_days_visit_is_that_visits() -> None:
+    story = Story()
+    needs(story, "1", at())
+    story.say(ClientArrived(phone=PHONE, visit_id="1"), at(hours=1))
+    needs(story, "2", at(hours=2))
+    story.say(SaleRecorded(receipt_id="R", phone=PHONE, lines=LINES), at(hours=3))
+    story.say(ClientArrived(phone=PHONE, visit_id="2"), at(hours=4))
+    assert [i.sales for i in story.fold().inquiries] == [100, 0]
