@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.cli.service import Installation, install
 
+_ROOT = Path(__file__).resolve().parents[2]
 #: Whatever a sender gets wrong is kept and told in the answer: it is no error of HTTP, so these do not apply.
 _NOT_OURS = "negative_data_rejection,positive_data_acceptance,missing_required_header"
 _PHONES = ("89990000001", "+79990000001")
@@ -57,9 +58,16 @@ def _run(tool: Path, document: str, url: str, seconds: int, *more: str) -> list[
             "--exclude-checks", _NOT_OURS, "--phases", "examples,coverage,fuzzing", "--continue-on-failure",
             "--suppress-health-check", "all", "--warnings", "off", *more,
         ],
-        check=False,
+        cwd=_notes(), check=False,
     )  # fmt: skip
     return [f"schemathesis at {document}: exit code {done.returncode}"] if done.returncode else []
+
+
+def _notes() -> Path:
+    """Where schemathesis keeps what it remembers."""
+    folder = _ROOT / "build" / "fuzz"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _post(url: str, body: bytes) -> None:
