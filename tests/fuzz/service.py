@@ -25,7 +25,12 @@ def fuzz(folder: Path, tool: Path, seconds: int) -> list[str]:
         pages = installed.json("status")["parts"]["report"]["url"]
         found = _run(tool, f"{doors}/openapi.json", doors, seconds // 2, "-H", f"Authorization: Bearer {key}")
         found += _run(
-            tool, "schemas/openapi.json", pages, seconds // 2, "--include-path-regex", "^/(api|reports)/"
+            tool,
+            str(_ROOT / "schemas" / "openapi.json"),
+            pages,
+            seconds // 2,
+            "--include-path-regex",
+            "^/(api|reports)/",
         )
         return found + behind(installed, [s["secret"] for s in sources.values()])
 
