@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from eventlog.contract import AppendFailed, EventLog, RecordTooLarge, StoredRecord
+from eventlog.contract import EventLog, LogError, RecordTooLarge, StoredRecord
 from eventlog.spool import Spool
 
 log = structlog.get_logger(__name__)
@@ -37,16 +37,21 @@ class Drainer:
         return {**self._counts, "set_aside": self._spool.set_aside}
 
     async def run(self) -> None:
-        """Ship until cancelled. Never raises for a log or a disk that is away: it waits and tries again."""
+        """Ship until cancelled. Never raises, whatever the log or the disk does: it waits and tries again."""
         backoff_s = _FIRST_BACKOFF_S
         while True:
             if not await self._spool.wait_for_records(5.0):
                 continue
             try:
                 shipped = await self.ship()
-            except AppendFailed as error:
+            except Exception as error:  # nobody else ships: this loop must outlive whatever happened
                 self._counts["ship_failures"] += 1
-                log.warning("eventlog.spool_not_shipped", error=str(error), depth=self._spool.depth)
+                log.warning(
+                    "eventlog.spool_not_shipped",
+                    error=str(error) if isinstance(error, LogError) else type(error).__name__,
+                    depth=self._spool.depth,
+                    exc_info=not isinstance(error, LogError),
+                )
                 await asyncio.sleep(backoff_s * random.uniform(0.75, 1.25))  # noqa: S311 - spreads load
                 backoff_s = min(backoff_s * 2, _LAST_BACKOFF_S)
             else:

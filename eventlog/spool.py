@@ -170,6 +170,8 @@ class Spool:
                     found.append(decode(position, tuple(row)))
                 except RecordCorrupt as error:
                     await self.put_aside(error.offset, error.reason)
+            if not rows and self._depth:
+                self._doubtful = True  # counted twice (put and measured at once), or taken by another hand
             if found or not rows:
                 return found
 
@@ -279,7 +281,7 @@ class Spool:
 
     async def _gone(self, count: int, size: int) -> None:
         row = await self._run(lambda connection: connection.execute(_OLDEST).fetchone())
-        self._oldest = datetime.fromtimestamp(row[0] / 1000, UTC) if row else None
+        self._oldest = _moment(row[0]) if row else None
         self._depth = max(0, self._depth - count)
         self._bytes = max(0, self._bytes - size)
 
@@ -313,6 +315,14 @@ class Spool:
         descriptor, self._owned = self._owned, None
         if descriptor is not None:
             os.close(descriptor)
+
+
+def _moment(stored_at_ms: object) -> datetime:
+    """When a row was stored; of a torn row, which `head` will set aside, the beginning of all time."""
+    if isinstance(stored_at_ms, int):
+        with suppress(ValueError, OverflowError):
+            return datetime.fromtimestamp(stored_at_ms / 1000, UTC)
+    return datetime.fromtimestamp(0, UTC)
 
 
 def _size(record: Record) -> int:

@@ -95,7 +95,15 @@ class Supervisor:
         away_since: float | None = None  # time.monotonic(); None: it was ready since its last death
         while not self._stopping.is_set():
             started = time.monotonic()
-            child.process = await self._spawn(child)
+            try:
+                child.process = await self._spawn(child)
+            except OSError as error:  # no memory, no files: that passes, and the other parts do their work
+                if not self._settled:
+                    raise
+                log.error("supervisor.not_started", child=child.name, error=str(error))
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, _LAST_PAUSE_S)
+                continue
             log.info("supervisor.started", child=child.name, child_pid=child.process.pid)
             telling = None if away_since is None else asyncio.create_task(self._tell_back(child, away_since))
             try:

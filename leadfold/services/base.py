@@ -28,6 +28,8 @@ T = TypeVar("T")
 LOOK_S = 0.5
 #: Between attempts to say where a part listens, seconds.
 _ANNOUNCE_S = 3.0
+#: Before a task of the background that failed begins again, seconds.
+_AGAIN_S = 2.0
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -174,6 +176,19 @@ def health_app(
     app = web.Application()
     app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", show)])
     return app
+
+
+async def lasting(name: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Do ``work`` until it ends by itself. What it did not foresee is logged, and it begins again.
+
+    A task that nobody awaits would otherwise die unheard, and the part would show old figures and settings for ever.
+    """
+    while True:
+        try:
+            return await work()
+        except Exception:
+            log.exception("service.task_failed", task=name)
+        await asyncio.sleep(_AGAIN_S)
 
 
 async def ended(*tasks: asyncio.Task[Any]) -> None:

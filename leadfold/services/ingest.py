@@ -8,6 +8,7 @@ import resource
 import sys
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 import psycopg
 import structlog
@@ -24,7 +25,7 @@ from ingest.sources import SourceBook
 from leadfold import config_sync
 from leadfold.announce import OPS
 from leadfold.config_file import Config
-from leadfold.services.base import changes, ended, served, stop_on_signals
+from leadfold.services.base import changes, ended, lasting, served, stop_on_signals
 from leadfold.settings import Settings
 from leadfold.source_settings import dictionary_of, source_configs
 from leadfold.wiring import make_log, private_folder, running_database_url, spool_path
@@ -104,9 +105,12 @@ async def _serve(config: Config, event_log: EventLog, spool: Spool, stop: asynci
     )
     publisher = DirectoryPublisher(event_log, settings)
     tasks = [
-        asyncio.create_task(publisher.run(), name="directory"),
-        asyncio.create_task(_follow(config, sources, publisher), name="config"),
-        asyncio.create_task(sources.learn(), name="dictionary"),
+        asyncio.create_task(lasting(name, work), name=name)
+        for name, work in (
+            ("directory", publisher.run),
+            ("config", partial(_follow, config, sources, publisher)),
+            ("dictionary", sources.learn),
+        )
     ]
     try:
         app, given = build_app(deps), settings.ingest

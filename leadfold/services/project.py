@@ -12,7 +12,7 @@ import structlog
 from eventlog.contract import EventLog
 from leadfold import metrics
 from leadfold.config_file import Config
-from leadfold.services.base import changes, ended, health_app, served, stop_on_signals
+from leadfold.services.base import changes, ended, health_app, lasting, served, stop_on_signals
 from leadfold.wiring import fold_inputs, make_log, projector_settings, running_database_url, wait_for_database
 from projector import garbage
 from projector.database import connect
@@ -34,7 +34,7 @@ class Projecting:
     async def run(self, stop: asyncio.Event) -> None:
         """Project until ``stop``. Raises what `Projector.run` raises."""
         garbage.begin()
-        watcher = asyncio.create_task(self._watch())
+        watcher = asyncio.create_task(lasting("config", self._watch))
         host, (port, fixed) = self._config.settings.projector.host, self._config.settings.projector_port
         try:
             async with served(

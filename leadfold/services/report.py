@@ -17,7 +17,7 @@ from leadfold.config_file import Config
 from leadfold.evidence import LogEvidence
 from leadfold.pool import Conn, Pool
 from leadfold.report_metrics import ReportMetrics
-from leadfold.services.base import changes, ended, served, stop_on_signals
+from leadfold.services.base import changes, ended, lasting, served, stop_on_signals
 from leadfold.source_settings import source_infos
 from leadfold.wiring import make_log, running_database_url
 from projector.database import connect
@@ -75,12 +75,8 @@ class Reporting:
             )
         )
         app.middlewares.insert(0, self._metrics.middleware())
-        tasks = [
-            asyncio.create_task(self._open_log(self._log), name="log"),
-            asyncio.create_task(self._look(), name="lag"),
-            asyncio.create_task(self._refresh(), name="sums"),
-            asyncio.create_task(self._follow(), name="config"),
-        ]
+        works = {"log": self._open_log, "lag": self._look, "sums": self._refresh, "config": self._follow}
+        tasks = [asyncio.create_task(lasting(name, work), name=name) for name, work in works.items()]
         try:
             async with served(
                 app, settings, "report", settings.reports.host, settings.reports.port, stop_s=1.0
@@ -121,11 +117,11 @@ class Reporting:
         async for fresh in changes(self._config):
             self._config = fresh
 
-    async def _open_log(self, event_log: EventLog) -> None:
+    async def _open_log(self) -> None:
         """Until the log answers pages work without raw webhooks."""
-        while True:
+        while self._log is not None:
             try:
-                await event_log.start()
+                await self._log.start()
             except LogError as error:
                 log.warning("report.log_away", error=str(error))
                 await asyncio.sleep(5.0)

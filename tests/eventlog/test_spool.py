@@ -19,6 +19,7 @@ from eventlog.contract import (
     Position,
     Record,
     RecordTooLarge,
+    StoredRecord,
 )
 from eventlog.drainer import Drainer
 from eventlog.embedded import EmbeddedLog
@@ -150,6 +151,47 @@ async def test_a_torn_record_is_set_aside_and_the_rest_is_shipped(spool: Spool, 
     await drained(spool, drainer)
     assert [json.loads(s.record.value)["n"] for s in await read_all(log)] == [1, 2, 3, 5, 6, 7, 8]
     assert drainer.counters["set_aside"] == 3
+
+
+async def test_a_row_whose_moment_is_torn_keeps_nobody_from_starting_and_shipping(
+    tmp_path: Path, log: FlakyLog
+) -> None:
+    path = tmp_path / "spool.db"
+    await fill(path, 3)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("update records set stored_at = -stored_at * 1000 where position = 1")
+        other.execute("update records set stored_at = 'torn' where position = 2")
+    async with Spool(path) as spool:
+        assert spool.oldest_age_s()
+        drainer = Drainer(spool, log)
+        await drained(spool, drainer)
+    assert [json.loads(s.record.value)["n"] for s in await read_all(log)] == [2]
+    assert drainer.counters["set_aside"] == 2
+
+
+async def test_rows_that_are_gone_are_counted_anew_instead_of_waited_for(spool: Spool, log: FlakyLog) -> None:
+    await spool.put(records(3), deadline_s=5)
+    with closing(sqlite3.connect(spool.path, isolation_level=None)) as other:
+        other.execute("delete from records")
+    await drained(spool, Drainer(spool, log))
+    assert (spool.bytes, spool.oldest_age_s()) == (0, None)
+    assert not await spool.wait_for_records(0)
+
+
+async def test_whatever_happens_the_drainer_goes_on(
+    spool: Spool, log: FlakyLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await spool.put(records(2), deadline_s=5)
+    drainer, head = Drainer(spool, log), spool.head
+
+    async def unforeseen(max_records: int) -> list[StoredRecord]:
+        monkeypatch.setattr(spool, "head", head)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(spool, "head", unforeseen)
+    await drained(spool, drainer)
+    assert drainer.counters["ship_failures"] == 1
+    assert len(await read_all(log)) == 2
 
 
 async def fill(path: Path, count: int) -> list[Record]:
