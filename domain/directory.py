@@ -18,10 +18,12 @@ from domain.defaults import DEFAULT_DICTIONARY
 from domain.event import Event
 from domain.facts.base import Fact
 from domain.facts.company import DictionaryChanged, EmployeeChanged, NumberAssigned, PlanSet, RulePublished
+from domain.phones import normalise
 from domain.rules import Rules
 from domain.staff import Staff, Told
 
 DEFAULT_TIMEZONE = "Europe/Moscow"
+_SHORTEST_PHONE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,16 +187,22 @@ class Directory:
     ) -> str | None:
         """Who held an extension at a moment (R0.50), by the cards of that time: see ``Staff.holders``.
 
-        ``ext:101`` when nobody or several held it: shown as «номер 101» or «номер 101 (смена)».
+        An employee's own phone stands for him. ``ext:101`` when nobody or several held it: shown as «номер 101» or
+        «номер 101 (смена)».
         """
         if not ext:
             return None
         if ext not in self.staff.held:
-            # chat widgets call their agents by ids of their own: those are logins
-            return self.staff.logins.get(ext.casefold(), f"ext:{ext}")
+            # a call goes on to somebody's mobile; chat widgets call their agents by ids of their own: those are logins
+            return self._own_mobile(ext) or self.staff.logins.get(ext.casefold(), f"ext:{ext}")
         day = self.local_day(moment, office)
         holders = self.staff.holders(ext, moment, day, frozenset((source, cabinet)) - {None})
         return holders.pop() if len(holders) == 1 else f"ext:{ext}"
+
+    def _own_mobile(self, number: str) -> str | None:
+        """The employee whose own phone a telephony names in place of an extension (a forwarded call)."""
+        phone = normalise(number).e164 if len(number) >= _SHORTEST_PHONE else None
+        return self.staff.owner(phone) if phone in self.own_phones else None
 
     def employee_id(
         self, by: str | None, moment: datetime, *, source: str = "", cabinet: str | None = None

@@ -86,6 +86,12 @@ class Staff:
         cards = (self.last(who) for who in self.told)
         return {phone for card in cards if card is not None for phone in card.phones}
 
+    def owner(self, phone: str) -> str | None:
+        """Whose own number it is, of those here before those who left; None when nobody's or several people's."""
+        cards = [(who, card) for who in self.told if (card := self.last(who)) and phone in card.phones]
+        here = [who for who, _ in cards if who in self.present] or [who for who, _ in cards]
+        return here[0] if len(here) == 1 else None
+
     def _logins(self) -> dict[str, str]:
         """Login, name or id in lower case → employee: those here before those who left, present words before former."""
         logins: dict[str, str] = {}

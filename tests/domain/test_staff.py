@@ -143,6 +143,23 @@ def test_own_phones_are_the_last_words() -> None:
     assert book.own_phones == {"+79030000001", "+79030000003"}
 
 
+def test_a_call_forwarded_to_an_employees_own_phone_is_his() -> None:
+    """Telephony tells the mobile in place of an extension; a phone of two people is nobody's."""
+    mobiles = {"anna": "+79030000001", "ivan": "+79030000002", "petr": "+79030000002"}
+    cards = [
+        (0.0, EmployeeChanged(employee_id=who, name=who.title(), phones=(phone,)))
+        for who, phone in mobiles.items()
+    ]
+    gone = EmployeeChanged(employee_id="petr", name="Petr", removed=True)
+    book = told(*cards)
+    assert by_day(book, "79030000001", 1) == by_day(book, "+7 903 000-00-01", 1) == ["anna"]
+    assert by_day(book, "89030000002", 1) == ["ext:89030000002"]
+    assert by_day(told(*cards, (5, gone)), "89030000002", 1, 9) == ["ivan", "ivan"]
+    story = Story(book)
+    story.call("1", at(), ext="79030000001")
+    assert [(i.employee_id, i.employee_basis) for i in story.fold().inquiries] == [("anna", "talk")]
+
+
 def test_the_same_card_again_changes_nothing() -> None:
     assert told((0, card("a", "1"))).fingerprint == told((0, card("a", "1")), (3, card("a", "1"))).fingerprint
     assert told((0, card("a", "1"))).fingerprint != told((1, card("a", "1"))).fingerprint
