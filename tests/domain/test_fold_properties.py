@@ -20,9 +20,10 @@ from domain.facts.inquiries import ContactMarked, IdentityLinked, IdentityUnlink
 from domain.fold import fold_group
 from domain.rows import TABLES, CallRow, ClientRow, InquiryRow, LeadRow, Rows, SaleLineRow, SaleRow
 from tests.oracle.company import MIDNIGHT
+from tests.oracle.draws import History
 from tests.oracle.histories import by_seed, histories
 from tests.oracle.oracle import tell
-from tests.oracle.teller import History, Teller
+from tests.oracle.teller import Teller
 
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 Check = Callable[[History, random.Random], None]

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -65,9 +65,3 @@ async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
 async def log(engine: Engine) -> EventLog:
     """The started log of `engine`."""
     return await engine.open()
-
-
-@pytest.fixture
-def other_settings(engine: Engine) -> Callable[..., LogSettings]:
-    """Settings of the same log with some fields changed."""
-    return lambda **changes: replace(engine.settings, **changes)

@@ -16,7 +16,8 @@ from domain.facts import inquiries as i
 from domain.facts import leads, sales, sites
 from domain.facts.base import Fact
 from tests.oracle.company import DAY, MIDNIGHT, company_told
-from tests.oracle.teller import CHAT, CRM, HOUR, MINUTE, PBX, PHONES, SECOND, History, Teller
+from tests.oracle.draws import CHAT, CRM, HOUR, MINUTE, PBX, PHONES, SECOND, History
+from tests.oracle.teller import Teller
 
 THEMES = (
     ("target", "book", "move", "cancel", "no_show", "come", "walk"),

@@ -24,7 +24,7 @@ from domain.facts.leads import (
 from domain.facts.sites import MessageFact
 from domain.identity import lead_id, row_id
 from tests.oracle.calls import Call
-from tests.oracle.inquiries import Inquiry
+from tests.oracle.inquiry import Inquiry
 from tests.oracle.linking import Linker, Visit
 
 

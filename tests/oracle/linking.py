@@ -20,19 +20,12 @@ from domain.facts.sales import (
     VehicleHandedOver,
     WorkOrderOpened,
 )
-from domain.facts.sites import ChatAnswered, ChatFinished
+from domain.facts.sites import ChatAnswered
 from domain.identity import inquiry_id, row_id
+from tests.oracle.bookings import BookingState, awaited_booking, booking_order, booking_state
 from tests.oracle.calls import Call
-from tests.oracle.inquiries import (
-    BookingState,
-    Inquiry,
-    awaited_booking,
-    booking_order,
-    booking_state,
-    meant,
-    named,
-    skew,
-)
+from tests.oracle.chats import agent
+from tests.oracle.inquiry import Inquiry, meant, named, skew
 from tests.oracle.money import Receipt, receipts_of
 
 
@@ -393,22 +386,6 @@ class Linker:
                     return card.employee_id
         plain = self.directory.employee_id(who, inquiry.opened_at, source=inquiry.source)
         return plain if plain != who else names[-1]
-
-
-def agent(inquiry: Inquiry) -> str | None:
-    """Who of ours wrote last in a dialogue that was answered."""
-    who: str | None = None
-    answered = False
-    for fact in inquiry.facts:
-        data = fact.data
-        if isinstance(data, ChatAnswered):
-            answered, who = True, data.agent_id or data.agent_email or data.agent_name or who
-        if isinstance(data, ChatFinished):
-            replies = [m for m in data.messages if m.by == "agent"]
-            answered = answered or bool(replies)
-            spoke = [m.agent_id for m in replies if m.agent_id]
-            who = spoke[-1] if spoke else data.agents[-1] if data.agents else who
-    return who if answered else None
 
 
 def _walkin_order(fact: Event) -> tuple[datetime, UUID]:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from domain.event import Event
 from domain.facts.sales import SaleLine, SaleRecorded, SaleRefunded
-from tests.oracle.inquiries import Inquiry
+from tests.oracle.inquiry import Inquiry
 from tests.oracle.who import in_order
 
 

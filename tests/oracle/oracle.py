@@ -13,7 +13,8 @@ from uuid import UUID
 from domain.directory import Directory
 from domain.event import Event
 from tests.oracle.calls import Call, calls_of
-from tests.oracle.inquiries import Inquiry, Unfolding
+from tests.oracle.inquiries import Unfolding
+from tests.oracle.inquiry import Inquiry
 from tests.oracle.leads import Lead, Policy
 from tests.oracle.linking import Linker
 from tests.oracle.who import partition, winners, without_lines

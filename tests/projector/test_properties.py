@@ -22,8 +22,8 @@ from projector.facts import Arrival, Place
 from projector.readmodel.tables import columns
 from projector.rows import encode
 from projector.settings import Folding, ProjectorSettings
+from tests.oracle.draws import History
 from tests.oracle.histories import histories
-from tests.oracle.teller import History
 from tests.support.postgres import fresh_database
 
 Hashes = dict[tuple[str, UUID], int]

@@ -1,0 +1,87 @@
+"""The oracle's bookings: what is true of one, and which a walk-in keeps (R0.17)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from domain.directory import Directory
+from domain.event import Event
+from domain.facts.inquiries import WalkInRegistered
+from domain.facts.sales import (
+    BookingCancelled,
+    BookingFact,
+    BookingMade,
+    BookingMoved,
+    ClientArrived,
+    WorkOrderOpened,
+)
+
+
+def awaited_booking(fact: Event, facts: Sequence[Event], directory: Directory) -> str | None:
+    """The booking that a walk-in keeps: made before, not cancelled, its slot's local day not over (R0.17)."""
+    waiting = []
+    for key in {f.data.booking_id for f in facts if isinstance(f.data, BookingFact)}:
+        told = [f for f in facts if isinstance(f.data, BookingFact) and f.data.booking_id == key]
+        ordered = booking_order(told)
+        now = booking_state([f for f in ordered if f.time <= fact.time])
+        if now is None or ordered[0].time > fact.time or now.cancelled_at is not None:
+            continue
+        agreed = [
+            f.time for f in told if f.time <= fact.time and isinstance(f.data, BookingMade | BookingMoved)
+        ]
+        if used_before(key, fact, facts, max(agreed, default=ordered[0].time), directory):
+            continue
+        if now.slot is None or fact.time < directory.day_end(now.slot):
+            waiting.append((ordered[0].time, key))
+    return min(waiting)[1] if waiting else None
+
+
+def used_before(
+    key: str, fact: Event, facts: Sequence[Event], agreed: datetime, directory: Directory
+) -> bool:
+    """The client already came by the booking: on an earlier day, after its slot was agreed for the last time."""
+    today = directory.local_day(fact.time)
+    for other in facts:
+        data = other.data
+        if not agreed <= other.time < fact.time or directory.local_day(other.time) == today:
+            continue
+        if isinstance(data, ClientArrived | WorkOrderOpened) and data.booking_id == key:
+            return True
+        if isinstance(data, WalkInRegistered) and awaited_booking(other, facts, directory) == key:
+            return True
+    return False
+
+
+@dataclass(eq=False)
+class BookingState:
+    """What is true of a booking after some of its facts."""
+
+    made_at: datetime
+    slot: datetime | None
+    cancelled_at: datetime | None
+    reason: str | None
+    moved_at: datetime | None
+
+
+def booking_order(told: Sequence[Event]) -> list[Event]:
+    """A booking is made before anything else happens to it, whatever the clocks say; the rest by time."""
+    made = next((f for f in told if isinstance(f.data, BookingMade)), None)
+    return [made, *(f for f in told if f is not made)] if made else list(told)
+
+
+def booking_state(told: Sequence[Event]) -> BookingState | None:
+    """Made, moved, cancelled, made again: the last word counts."""
+    if not told:
+        return None
+    now = BookingState(told[0].time, None, None, None, None)
+    for n, fact in enumerate(told):
+        data = fact.data
+        if isinstance(data, BookingMade | BookingMoved):
+            now.slot = data.slot or now.slot
+            now.cancelled_at = now.reason = None
+            now.moved_at = fact.time if n or isinstance(data, BookingMoved) else now.moved_at
+        elif isinstance(data, BookingCancelled):
+            now.cancelled_at, now.reason = fact.time, data.reason
+    return now
