@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from pydantic.json_schema import models_json_schema
 
+from domain.codes import document_without_codes
 from domain.facts.company import DeliveryUnreadable
 from domain.facts.registry import FACTS, NAMES
 from ingest.limits import DEFAULT_LIMITS
@@ -31,7 +32,7 @@ def build() -> dict[str, Any]:
         "discriminator": {"propertyName": "type", "mapping": variants},
     }
     schemas |= _answers()
-    return {
+    document: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
             "title": "Leadfold: native events",
@@ -46,6 +47,8 @@ def build() -> dict[str, Any]:
         "paths": {"/v1/events": {"post": _operation()}},
         "components": {"schemas": dict(sorted(schemas.items())), "securitySchemes": _security()},
     }
+    told: dict[str, Any] = document_without_codes(document)
+    return told
 
 
 def _event(type_: str, name: str, data: dict[str, Any], words: str) -> dict[str, Any]:

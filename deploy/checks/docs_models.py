@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from deploy.checks.docs_tables import table, without_codes
+from deploy.checks.docs_tables import table
+from domain.codes import without_codes
 from domain.facts.base import Subject
 from domain.facts.registry import FACTS
 from ingest.adapters.native import TYPES

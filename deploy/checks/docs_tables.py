@@ -1,12 +1,11 @@
 """Writes the tables of the documentation from the code: settings, rules, metrics, commands."""
 
-import re
 import types
 import typing
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import typer.main
 from annotated_types import Ge, Gt, Le, MaxLen, MinLen
@@ -15,19 +14,11 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
+from domain.codes import without_codes
 from domain.rules import Rules
 from leadfold import metrics
 from leadfold.cli import app as command_line
 from leadfold.settings import Settings
-
-#: Numbers of rules and decisions, by which developers find the definition: they say nothing to those who read a page.
-_CODES: Final = re.compile(r"\s*\((?:(?:[GRL]\d+(?:\.\d+)?|D-\d+\.\d+)(?:, |–)?)+\)")
-
-
-def without_codes(text: str) -> str:
-    """The text without «(D-0.5)», «(G9, R0.50)»."""
-    return _CODES.sub("", text)
-
 
 #: Meanings of settings whose field says nothing.
 MEANINGS = {

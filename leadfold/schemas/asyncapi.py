@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from domain.codes import without_codes
 from domain.facts.base import Fact
 from domain.facts.registry import FACTS
 from eventlog.sealing import dataschema
@@ -115,7 +116,7 @@ def _message(type_: str, model: type[Fact]) -> dict[str, Any]:
     return {
         "name": type_,
         "title": model.__name__,
-        "summary": " ".join((model.__doc__ or "").split("\n\n", 1)[0].split()),
+        "summary": without_codes(" ".join((model.__doc__ or "").split("\n\n", 1)[0].split())),
         "contentType": "application/json",
         "headers": {"$ref": "#/components/schemas/headers"},
         "payload": {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from domain.codes import document_without_codes
 from domain.facts.base import Fact
 from domain.facts.registry import FACTS
 from eventlog.sealing import dataschema
@@ -78,7 +79,8 @@ def value_schema(model: type[Fact]) -> dict[str, Any]:
     }
     if definitions:
         schema["$defs"] = definitions
-    return schema
+    told: dict[str, Any] = document_without_codes(schema)
+    return told
 
 
 def all_schemas() -> dict[str, dict[str, Any]]:

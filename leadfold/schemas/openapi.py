@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any, Final
 
+from domain.codes import document_without_codes
 from ingest import openapi as native
 from reports.catalogue import INQUIRIES
 from reports.params import COMPARISONS, MAX_LEVELS, PRESETS
@@ -33,7 +34,8 @@ def build() -> Json:
     for path, operation in _report_paths().items():
         document["paths"][path] = {"servers": pages, "get": {"security": [], **operation}}
     document["components"]["schemas"] |= _report_schemas()
-    return document
+    told: Json = document_without_codes(document)
+    return told
 
 
 def _report_paths() -> dict[str, Json]:

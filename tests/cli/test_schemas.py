@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from domain.facts.registry import FACTS
 from eventlog.sealing import seal
+from ingest import openapi as native
 from leadfold.schemas import openapi, publish
 from leadfold.schemas.compat import breaking
 from leadfold.schemas.events import all_schemas
@@ -28,6 +30,11 @@ FOLDER = ROOT / "schemas"
 
 def test_published_files_are_up_to_date() -> None:
     assert publish.outdated(FOLDER) == []
+
+
+def test_contracts_speak_to_readers_not_of_numbers_of_requirements() -> None:
+    for name, text in {**publish.contents(), "/openapi.json": json.dumps(native.build())}.items():
+        assert not re.findall(r"\b(?:D-\d+\.\d+|R\d+\.\d+|[GL]\d{1,2}|spec \d)", text), name
 
 
 def test_check_fails_when_stale_and_write_mends_it(tmp_path: Path) -> None:
