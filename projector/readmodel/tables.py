@@ -19,6 +19,7 @@ from uuid import UUID
 
 from psycopg import sql
 
+from domain.codes import without_codes
 from domain.rows import TABLES
 
 #: Schemas of builds are named so, with the number of the build; nothing else is taken for one.
@@ -71,7 +72,7 @@ def columns(table: str) -> tuple[Column, ...]:
 @cache
 def table_comment(table: str) -> str:
     """What a row of the table is: the first line of the row type's docstring."""
-    return (TABLES[table].__doc__ or "").strip().splitlines()[0]
+    return without_codes((TABLES[table].__doc__ or "").strip().splitlines()[0])
 
 
 def schema_name(build_id: int) -> str:
@@ -136,7 +137,7 @@ def _indexes(schema: str) -> Iterator[str]:
 def _column(name: str, hint: Any) -> Column:
     comment = ""
     if get_origin(hint) is Annotated:
-        hint, comment = get_args(hint)[:2]
+        hint, comment = get_args(hint)[0], without_codes(get_args(hint)[1])
     nullable = False
     if get_origin(hint) in (Union, UnionType):
         options = get_args(hint)

@@ -60,6 +60,13 @@ async def test_comments_are_in_the_database(tmp_path: Path, database_url: str) -
         await project(log, settings(database_url))
     assert query(database_url, "select obj_description('LIVE.call'::regclass)")[0][0].startswith("Звонок")
     assert query(database_url, "select col_description('analytics.call'::regclass, 1)") == [("звонок",)]
+    told = " ".join(
+        text for (text,) in query(database_url, "select description from pg_description where objoid > 16384")
+    )
+    assert "дата обращения" in told
+    assert not re.findall(r"\b(?:D-\d|R\d+\.\d|[GL]\d)", told), (
+        "analysts do not know our requirements by number"
+    )
 
 
 async def test_analysts_see_masked_views_and_nothing_else(tmp_path: Path, database_url: str) -> None:
