@@ -40,11 +40,14 @@ def warnings_of(fact: Fact, directory: Directory | None) -> Iterator[dict[str, s
 
 def _nearest(word: str, dictionary: str, directory: Directory) -> str | None:
     """Id of the entry whose id, label, or a word of whose label, looks most like ``word``."""
+    entries = [
+        (item, entry) for (kind, item), entry in sorted(directory.entries.items()) if kind == dictionary
+    ]
+    labels = [(item, label) for item, entry in entries for label in (entry.label, entry.label_en or "")]
+    words = [(item, word) for item, label in labels for word in label.split()]
     names: dict[str, str] = {}
-    for (kind, item), entry in sorted(directory.entries.items()):
-        if kind == dictionary:
-            labels = (item, entry.label, entry.label_en or "")
-            for text in (*labels, *(part for label in labels for part in label.split())):
-                names.setdefault(text.casefold(), item)
+    # An entry's own id goes before the same word in the label of another one.
+    for item, text in (*((item, item) for item, _ in entries), *labels, *words):
+        names.setdefault(text.casefold(), item)
     near = difflib.get_close_matches(word.strip().casefold()[:60], names, 1)
     return names[near[0]] if near else None

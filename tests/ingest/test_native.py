@@ -78,6 +78,9 @@ def test_a_category_that_no_dictionary_knows_is_accepted_with_a_warning() -> Non
     assert good == label == []
     assert [w["field"] for w in slip] == ["category"]
     assert "did you mean repair?" in slip[0]["what"]
+    # An id goes before the same word in the label of another entry («repair status»).
+    ((near,),) = warned(category("repiar"))
+    assert "did you mean repair?" in near["what"]
     assert "continuation, order_status, other, parts, repair;" in slip[0]["what"]
     assert "did you mean" not in far[0]["what"]
     assert "Иван" not in far[0]["what"]  # an answer never quotes what was sent
