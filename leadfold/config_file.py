@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
+import tomllib
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -97,7 +99,9 @@ def parse(text: str, path: Path) -> Settings:
         reason = str(error).partition(" at line ")[0]
         raise WrongConfig([Problem(f"{path}:{error.line}", f"is not TOML here: {reason}")]) from error
     except TOMLKitError as error:
-        raise WrongConfig([Problem(str(path), f"is not TOML: {error}")]) from error
+        line = _wrong_line(text)
+        where, here = (str(path), "") if line is None else (f"{path}:{line}", " here")
+        raise WrongConfig([Problem(where, f"is not TOML{here}: {error}")]) from error
     lines = Lines(text)
     with _short_names():
         try:
@@ -192,6 +196,16 @@ def _shown(value: Any) -> str:
 
 def _lower(text: str) -> str:
     return text[:1].lower() + text[1:]
+
+
+def _wrong_line(text: str) -> int | None:
+    """Where the standard reader stumbles too: tomlkit names no line for a key that a table has twice."""
+    try:
+        tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"\(at line (\d+),", str(error))
+        return int(found[1]) if found else None
+    return None
 
 
 def _missing_hint(where: Sequence[str | int]) -> str:

@@ -120,6 +120,7 @@ SOURCE = '[[sources]]\nname = "{}"\nprovider = "{}"\nsecret = "{}"\n'
         ('[[employees]]\nid = "a"\nname = "A"\nextensions = "101"\n', "6: employees.extensions: must be a list, such as [\"a\", \"b\"] (it is '101')"),
         ('[log]\nengine = "kafka"\nsecurity = "sasl_ssl"\n', "3: security = 'sasl_ssl' needs a username and a password"),
         ('[[plans]]\nmetric = "arrival_rate"\n', "3: 'value' is missing"),
+        ('[company]\nregion = "RU"\nregion = "KZ"\n', '5: is not TOML here: Key "region" already exists.'),
         ("[ingest\nport = 1\n", "3: is not TOML here: Unexpected character: '\\n'"),
     ],
 )  # fmt: skip
