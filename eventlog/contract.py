@@ -82,7 +82,8 @@ class PositionLost(LogError):
     def __init__(self, partition: int, wanted: int, first: int, following: int) -> None:
         super().__init__(
             f"partition {partition}: position {wanted} is outside of what the log has ({first} to {following}): "
-            "records were deleted, or the position belongs to another log"
+            "records were deleted, or the position belongs to another log (a database that was filled from it: "
+            "give an empty one)"
         )
         self.partition = partition
         self.wanted = wanted

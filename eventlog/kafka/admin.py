@@ -114,7 +114,7 @@ async def _describe(admin: AIOKafkaAdminClient, settings: KafkaSettings) -> Topi
     if entry is None:
         raise LogRefused(
             f"there is no topic {settings.topic} at {settings.bootstrap} (or no permission to see it): "
-            "make it with `leadfold log create`"
+            "make it with `LEADFOLD_LOG__ENGINE=kafka leadfold log create`"
         )
     answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, settings.topic)])
     config: dict[str, str] = {}

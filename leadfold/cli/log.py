@@ -91,8 +91,8 @@ def copy(
 ) -> None:
     """Copy all events to the other engine, ids and order per key kept. Can be cut off and called again: it goes on.
 
-    Moving to Kafka: set `[log] bootstrap`, `leadfold log create`, `leadfold log copy --to kafka`, stop Leadfold, copy
-    again (only what came meanwhile), set `engine = "kafka"`, start.
+    Moving to Kafka: set `[log] bootstrap`, `LEADFOLD_LOG__ENGINE=kafka leadfold log create`, `leadfold log copy --to
+    kafka`, stop Leadfold, copy again (only what came meanwhile), set `engine = "kafka"`, give an empty database, start.
 
     Example: `leadfold log copy --from embedded --to kafka`
     """
@@ -154,6 +154,8 @@ def tail(
 ) -> None:
     """The newest events, one a line; `--json` prints each with its contents and evidence as one line of JSON.
 
+    Of an unreadable delivery the line also says why.
+
     Example: `leadfold log tail -f --source main`
     """
     run_async(_tail(config().settings, count, follow, type_, source, as_json))
@@ -186,6 +188,7 @@ async def _tail(
 def _show_line(stored: StoredRecord, as_json: bool) -> None:
     import json
 
+    from domain.facts.company import DeliveryUnreadable
     from eventlog.sealing import label
     from leadfold.cli.common import plain
     from leadfold.event_text import as_json as decoded
@@ -195,7 +198,10 @@ def _show_line(stored: StoredRecord, as_json: bool) -> None:
         return
     told = label(stored.record)
     place = f"{stored.partition}:{stored.offset}"
-    print_line(f"{place:>10}  {told.time[:19]}Z  {told.type:<24} {told.source:<24} {told.id}")
+    why = ""
+    if told.type == DeliveryUnreadable.TYPE:
+        why = f"  {decoded(stored, evidence=False).get('data', {}).get('reason', '')}"
+    print_line(f"{place:>10}  {told.time[:19]}Z  {told.type:<24} {told.source:<24} {told.id}{why}")
 
 
 @app.command("show")

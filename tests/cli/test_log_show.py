@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from domain.event import Evidence
+from domain.facts.company import DeliveryUnreadable
 from domain.facts.sales import ClientArrived
 from domain.translate import Said, make_events
 from eventlog.contract import EventLog, StoredRecord
@@ -63,3 +64,20 @@ async def test_without_the_read_models_it_is_looked_for_right_before(monkeypatch
     elsewhere = await shown(Log((3, 9), (0, 5)), (0, 5), monkeypatch, known=False)
     assert elsewhere["evidence"]["carried_by"] == FIRST.id
     assert "body" not in elsewhere["evidence"]
+
+
+def test_a_line_of_an_unreadable_delivery_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    fact = DeliveryUnreadable(provider="native", reason="the body is not JSON", size=4)
+    (event,) = make_events(
+        [Said(fact, ("1",), AT)],
+        source="/native/crm",
+        received=AT,
+        revision=1,
+        evidence=Evidence(UUID(int=2), "POST", "/v1/events", "", (), b"{bad", "native@1"),
+        key_secret=b"k",
+    )
+    command._show_line(StoredRecord(0, 7, AT, seal(event)), as_json=False)
+    command._show_line(StoredRecord(0, 8, AT, seal(FIRST)), as_json=False)
+    unreadable, usual = capsys.readouterr().out.splitlines()
+    assert unreadable.endswith(f"{event.id}  the body is not JSON")
+    assert usual.endswith(str(FIRST.id))
