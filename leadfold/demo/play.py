@@ -168,6 +168,7 @@ async def _show_and_serve(
     first, last = last_full_month(plan.until)
     await _report(plan, server, first, last)
     if plan.once:
+        show.line("With --once it ends here, that page too; without, the pages stay.")
         return
     _addresses(plan, server, pages, first, last, show)
     await _live(history, addresses, show, stop)

@@ -72,6 +72,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         folder=folder,
     )
     assert done.returncode == 0, done.stderr
+    assert "With --once it ends here, that page too" in done.stderr
     assert not _left_running(folder)
     return folder / "shop", done.stdout
 
