@@ -109,11 +109,13 @@ def events(
     key = settings.secrets.key_secret.get_secret_value().encode()
     _finish(
         settings, lambda: imports.events(file, source=described, now=datetime.now(UTC), key_secret=key),
-        file, dry_run, as_json,
+        file, dry_run, as_json, events=True,
     )  # fmt: skip
 
 
-def _finish(settings: Settings, read: object, file: Path, dry_run: bool, as_json: bool) -> None:
+def _finish(
+    settings: Settings, read: object, file: Path, dry_run: bool, as_json: bool, *, events: bool = False
+) -> None:
     from leadfold.table_files import WrongTable
 
     assert callable(read)
@@ -142,7 +144,8 @@ def _finish(settings: Settings, read: object, file: Path, dry_run: bool, as_json
         )
     elif not found.wrong:
         told = f"{len(found.events)} would be imported" if dry_run else f"[green]{imported} imported[/]"
-        err.print(f"{told}, {found.same} are known already")
+        again = "one that was imported before counts once" if events else f"{found.same} are known already"
+        err.print(f"{told}, {again}")
     if found.wrong:
         if not as_json:
             err.print("Nothing was imported.", style="red")

@@ -220,3 +220,7 @@ def test_command_appends_only_when_every_line_is_right(shop: Installation, tmp_p
     assert shop.json("import", "employees", str(path))["imported"] == 2
     assert shop.json("log", "stats", "--types")["types"] == {"employee.changed": 2}
     assert shop.call("import", "events", str(tmp_path / "no.csv")).returncode == 2
+    path.write_text("type,time,phone\nclient.arrived,2026-03-02T10:00:00Z,+79031234567\n")
+    for _ in range(2):
+        told = shop.call("import", "events", str(path)).stderr
+        assert "1 imported, one that was imported before counts once" in told
