@@ -146,9 +146,10 @@ class _Message:
         return said + self.transfer()
 
     def answers(self) -> list[Said]:
-        """Event 3: somebody picked up, at the moment of its timestamp."""
+        """Event 3: somebody picked up, at the moment of its timestamp. Who gets the call back answers once more."""
         answered = CallAnswered(**self.call(), leg_id=self.leg_id, transferred_from=self.transfer_from)
-        return [self.say(answered, self.dst.short), *self.transfer()]
+        handed = (self.transfer_from,) if self.transfer_from else ()
+        return [self.say(answered, self.dst.short, *handed), *self.transfer()]
 
     def leg_ends(self) -> list[Said]:
         """Event 4: one leg is over; nothing about the call as a whole."""
