@@ -117,7 +117,9 @@ class InquiryRow(NamedTuple):
     page: Annotated[str | None, "страница сайта"]
     office_id: Annotated[str | None, "филиал"]
     office_zone: Annotated[str, "часовой пояс филиала"]
-    employee_id: Annotated[str | None, "сотрудник по G9; ext:101 — внутренний номер без владельца"]
+    employee_id: Annotated[
+        str | None, "сотрудник, чьё обращение (G9); ext:101 — внутренний номер без владельца"
+    ]
     employee_basis: Annotated[str, "почему он: result, talk, assignee, none"]
     team: Annotated[str | None, "отдел сотрудника"]
     category_id: Annotated[str | None, "категория, последняя"]
