@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from domain.event import Event, Evidence
 from domain.facts.company import DeliveryUnreadable
 from domain.identity import name_id
-from domain.translate import Said, make_events
+from domain.said import Said, make_events
 from eventlog.contract import MAX_RECORD_BYTES, Record, record_bytes
 from eventlog.sealing import seal
 from ingest import redaction

@@ -37,7 +37,7 @@ from domain.facts.company import (
 )
 from domain.facts.registry import read_fact
 from domain.identity import event_id
-from domain.translate import partition_key
+from domain.said import partition_key
 from leadfold.files import write_private
 from leadfold.settings import Settings
 

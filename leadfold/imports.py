@@ -17,7 +17,7 @@ from domain.event import Event
 from domain.facts.base import Fact
 from domain.facts.company import EmployeeChanged, Extension, NumberAssigned
 from domain.identity import event_id
-from domain.translate import partition_key
+from domain.said import partition_key
 from ingest.adapters.native import ADAPTER as NATIVE
 from ingest.delivery import Delivery
 from ingest.limits import Limits

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 import orjson
 
-from domain.translate import Said
+from domain.said import Said
 from ingest.delivery import Delivery
 from ingest.limits import Unreadable
 

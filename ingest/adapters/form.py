@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
 from domain.facts.sites import FormSubmitted
-from domain.translate import Said
+from domain.said import Said
 from ingest import contacts, reading
 from ingest.adapters.contract import Adapter, Answer, Translation, json_answer
 from ingest.attribution import cookie_pairs, explicit_utm, kept_cookies, utm_in_url, utm_of

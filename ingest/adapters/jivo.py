@@ -21,7 +21,7 @@ from domain.facts.sites import (
     ContactCaptured,
     OfflineMessageLeft,
 )
-from domain.translate import Said
+from domain.said import Said
 from ingest import reading
 from ingest.adapters.contract import RESULT_OK, Adapter, Answer, Translation
 from ingest.attribution import utm_in_url, utm_of, utm_pairs

@@ -25,7 +25,7 @@ from domain.identity import event_id
 from domain.phones import normalise
 from domain.refs import kind_of, value_of
 from domain.rules import Rules
-from domain.translate import Said
+from domain.said import Said
 from ingest import lenient, reading
 from ingest.adapters.contract import Adapter, Answer, Translation, has_secret, json_answer, same
 from ingest.decoding import parse_json

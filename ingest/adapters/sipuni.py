@@ -25,7 +25,7 @@ from domain.facts.calls import (
     RecordingStored,
 )
 from domain.phones import Phone, normalise
-from domain.translate import Said
+from domain.said import Said
 from ingest import reading
 from ingest.adapters import sipuni_tracking
 from ingest.adapters.contract import SUCCESS, Adapter, Answer, Translation

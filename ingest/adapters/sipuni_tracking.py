@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from domain.facts.calls import CallTracked
-from domain.translate import Said
+from domain.said import Said
 from ingest import reading
 from ingest.adapters.contract import SUCCESS, Adapter, Answer, Translation
 from ingest.attribution import utm_in_url

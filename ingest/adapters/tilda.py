@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final
 import orjson
 
 from domain.facts.sites import FormSubmitted
-from domain.translate import Said
+from domain.said import Said
 from ingest import contacts, reading
 from ingest.adapters.contract import Adapter, Answer, Translation, has_secret
 from ingest.attribution import cookie_pairs, explicit_utm, kept_cookies, tilda_utm, utm_in_url

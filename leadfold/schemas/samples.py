@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from domain.event import Event, Evidence
 from domain.facts.base import Fact
 from domain.identity import event_id
-from domain.translate import partition_key
+from domain.said import partition_key
 
 _AT = datetime(2026, 3, 2, 9, 30, 15, tzinfo=UTC)
 _SOURCE = "/sample/golden"

@@ -20,7 +20,7 @@ from domain.facts.sales import (
     WorkOrderOpened,
 )
 from domain.facts.sites import FormSubmitted
-from domain.translate import Said, make_events
+from domain.said import Said, make_events
 from tests.bench.deliveries import call_query, form_body
 
 FACTS_A_CLIENT = 12

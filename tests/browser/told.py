@@ -11,7 +11,7 @@ from uuid import UUID
 
 from domain.event import Event, Evidence
 from domain.facts.base import Fact
-from domain.translate import Said, make_events
+from domain.said import Said, make_events
 
 _SECRET = b"sample"
 

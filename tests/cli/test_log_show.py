@@ -10,7 +10,7 @@ import pytest
 from domain.event import Evidence
 from domain.facts.company import DeliveryUnreadable
 from domain.facts.sales import ClientArrived
-from domain.translate import Said, make_events
+from domain.said import Said, make_events
 from eventlog.contract import EventLog, StoredRecord
 from eventlog.sealing import seal
 from leadfold.cli import log as command

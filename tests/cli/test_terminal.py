@@ -13,7 +13,7 @@ from rich.table import Table
 from domain.event import Event, Evidence
 from domain.facts.sites import FormSubmitted
 from domain.printable import printable
-from domain.translate import Said, make_events
+from domain.said import Said, make_events
 from eventlog.contract import StoredRecord
 from eventlog.sealing import seal
 from leadfold.cli import common, log

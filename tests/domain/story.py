@@ -14,7 +14,7 @@ from domain.facts.sites import FormSubmitted
 from domain.fold import fold_group
 from domain.identity import inquiry_id
 from domain.rows import BookingRow, CallRow, ClientRow, InquiryRow, LeadRow, Rows, SaleRow, TouchRow
-from domain.translate import Said, make_events
+from domain.said import Said, make_events
 
 PHONE = "+79031234567"
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.identity import NAMESPACE, event_id, name_id
-from domain.translate import partition_key
+from domain.said import partition_key
 
 
 @given(st.text())

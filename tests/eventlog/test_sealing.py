@@ -10,7 +10,7 @@ import pytest
 from domain.event import Event, Evidence, EvidencePointer
 from domain.facts.inquiries import InquiryCategorised, WalkInRegistered
 from domain.fold.history import supersedes
-from domain.translate import Said, make_events
+from domain.said import Said, make_events
 from eventlog.contract import Record
 from eventlog.sealing import Undecodable, seal, unseal
 from tests.domain.story import at

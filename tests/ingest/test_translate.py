@@ -177,7 +177,7 @@ class NotStorable(Adapter):
 
     def translate(self, delivery: Delivery) -> Translation:
         from domain.facts.sites import FormSubmitted
-        from domain.translate import Said
+        from domain.said import Said
 
         return Translation(
             [Said(FormSubmitted.model_construct(submission_id="\ud800"), ("x",), None)], self.OK

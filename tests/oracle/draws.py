@@ -16,7 +16,7 @@ from uuid import UUID
 from domain.directory import Directory, SourceInfo
 from domain.event import Event, Evidence
 from domain.facts.base import Fact
-from domain.translate import Said, make_events
+from domain.said import Said, make_events
 from tests.oracle.company import MIDNIGHT
 
 T = TypeVar("T")

@@ -22,7 +22,7 @@ from domain.facts.sites import FormSubmitted
 from domain.identity import client_id, event_id, row_id
 from domain.refs import Strength, bare, strength
 from domain.rows import TABLES, ClientAliasRow, ClientRow, Rows, TouchRow
-from domain.translate import partition_key
+from domain.said import partition_key
 from eventlog.contract import EventLog, Position
 from eventlog.embedded import EmbeddedLog
 from eventlog.sealing import seal

@@ -12,7 +12,7 @@ from domain.facts.base import Fact
 from domain.fold import fold_group
 from domain.identity import event_id
 from domain.refs import bare
-from domain.translate import partition_key
+from domain.said import partition_key
 from projector.readmodel.history import node_key
 from tests.reports.world import World, msk
 

@@ -1,4 +1,4 @@
-"""From a provider's delivery to events: the small vocabulary that every adapter speaks."""
+"""What adapters say of a delivery, and the envelope around it: refs, deterministic ids, evidence, partition key."""
 
 from __future__ import annotations
 
