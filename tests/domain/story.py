@@ -10,6 +10,7 @@ from domain.directory import Directory
 from domain.event import Event, Evidence
 from domain.facts.base import Fact
 from domain.facts.calls import CallAnswered, CallEnded, CallLegRang, CallStarted
+from domain.facts.inquiries import InquiryCategorised
 from domain.facts.sites import FormSubmitted
 from domain.fold import fold_group
 from domain.identity import inquiry_id
@@ -76,6 +77,12 @@ class Story:
             )  # fmt: skip
             self.say(fact, over, source=source, native=(call_id,))
         return inquiry_id(source, "call", call_id)
+
+    def needs(self, call_id: str, when: datetime) -> UUID:
+        """A call with a target category, told two minutes later. Gives its inquiry's id."""
+        ident = self.call(call_id, when)
+        self.say(InquiryCategorised(call_id=call_id, category="repair"), when + timedelta(minutes=2))
+        return ident
 
     def form(self, submission_id: str, when: datetime, *, phone: str | None = PHONE, **more: object) -> UUID:
         """A site form. Gives its inquiry's id."""

@@ -318,41 +318,6 @@ def test_same_call_told_by_two_systems() -> None:
     assert len(told.touches) == 1
 
 
-def test_an_arrival_on_the_day_of_a_booking_is_that_bookings() -> None:
-    """D-0.5: the slot of that very day is stronger evidence than a newer target inquiry."""
-    story = Story()
-    first = story.call("1", at())
-    story.say(InquiryCategorised(call_id="1", category="repair"), at(minutes=5))
-    story.say(BookingMade(booking_id="B", call_id="1", slot=at(days=3)), at(minutes=6))
-    second = story.call("2", at(days=2))
-    story.say(InquiryCategorised(call_id="2", category="parts"), at(days=2, minutes=5))
-    story.say(ClientArrived(phone=PHONE), at(days=3, hours=2))
-    told = story.fold()
-    assert told.inquiry(first).arrived_at == at(days=3, hours=2)
-    assert told.inquiry(second).arrived_at is None
-    assert told.bookings[0].arrived_at == at(days=3, hours=2)
-
-
-def test_an_arrival_on_another_day_or_naming_another_inquiry_is_not_that_bookings() -> None:
-    story = Story()
-    first = story.call("1", at())
-    story.say(InquiryCategorised(call_id="1", category="repair"), at(minutes=5))
-    story.say(BookingMade(booking_id="B", call_id="1", slot=at(days=3)), at(minutes=6))
-    second = story.call("2", at(days=2))
-    story.say(InquiryCategorised(call_id="2", category="parts"), at(days=2, minutes=5))
-    story.say(ClientArrived(call_id="2"), at(days=3, hours=2))
-    told = story.fold()
-    assert (told.inquiry(first).arrived_at, told.inquiry(second).arrived_at) == (None, at(days=3, hours=2))
-    story.events.pop()
-    story.say(ClientArrived(phone=PHONE), at(days=4))
-    told = story.fold()
-    assert (told.inquiry(first).arrived_at, told.inquiry(second).arrived_at) == (None, at(days=4))
-    story.events.pop()
-    story.say(BookingCancelled(booking_id="B"), at(days=2, hours=1))
-    story.say(ClientArrived(phone=PHONE), at(days=3))
-    assert story.fold().inquiry(first).arrived_at is None, "called off by then"
-
-
 def test_a_refunded_sum_is_lost_margin_until_it_takes_the_rest() -> None:
     """R0.25, D-0.8: a whole sum, at once or in parts, takes the receipt out of the margin as a whole refund does."""
     story = Story()
