@@ -10,6 +10,7 @@ import pytest
 from domain.facts.base import Fact
 from domain.facts.inquiries import InquiryCategorised, WalkInRegistered
 from domain.facts.sales import (
+    BookingCancelled,
     BookingMade,
     BookingMoved,
     ClientArrived,
