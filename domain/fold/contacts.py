@@ -206,6 +206,9 @@ def _dialogues(source: str, chat_id: str, facts: list[Event], silence: timedelta
     last: datetime | None = None
     for n in order:
         start, end = spans[n]
+        if parts and _quiet(facts[n]):
+            parts[-1].append(n)
+            continue
         if last is None or start - last > silence:
             parts.append([])
         parts[-1].append(n)
@@ -229,6 +232,12 @@ def _dialogues(source: str, chat_id: str, facts: list[Event], silence: timedelta
         contact.answered_at = min((r for e in members for r in _replies(e)), default=contact.answered_at)
         found.append(contact)
     return found
+
+
+def _quiet(event: Event) -> bool:
+    """A dialogue is closed, and the client wrote nothing in what is told: no approach of his, however late."""
+    fact = event.data
+    return isinstance(fact, ChatFinished) and not any(m.by == "visitor" for m in fact.messages)
 
 
 def _span(event: Event) -> tuple[datetime, datetime]:

@@ -18,6 +18,7 @@ from domain.facts.sales import (
     SaleRecorded,
     WorkOrderOpened,
 )
+from domain.facts.sites import ChatFinished, ChatMessage, ChatStarted
 from tests.domain.story import PHONE, Story, at
 
 LINES = (SaleLine(price=Decimal(100)),)
@@ -117,3 +118,20 @@ def test_an_arrival_on_another_day_or_naming_another_inquiry_is_not_that_booking
     story.say(BookingCancelled(booking_id="B"), at(days=2, hours=1))
     story.say(ClientArrived(phone=PHONE), at(days=3))
     assert story.fold().inquiry(first).arrived_at is None, "called off by then"
+
+
+@pytest.mark.parametrize("log", [(), (ChatMessage(at=at(hours=30), by="agent"),)])
+def test_a_dialogue_closed_days_later_is_no_second_inquiry(log: tuple[ChatMessage, ...]) -> None:
+    """R0.18: messages of the client open a new one; that an empty log is closed, or we wrote once more, does not."""
+    story = Story()
+    chat = "/jivo/chat"
+    story.say(ChatStarted(chat_id="9", phone=PHONE), at(), source=chat, native=("9", "1"))
+    story.say(
+        ChatFinished(chat_id="9", phone=PHONE, messages=log), at(hours=31), source=chat, native=("9", "2")
+    )
+    assert [i.opened_at for i in story.fold().inquiries] == [at()]
+    again = (ChatMessage(at=at(hours=50), by="visitor"),)
+    story.say(
+        ChatFinished(chat_id="9", phone=PHONE, messages=again), at(hours=50), source=chat, native=("9", "3")
+    )
+    assert [i.opened_at for i in story.fold().inquiries] == [at(), at(hours=50)]

@@ -27,6 +27,10 @@ def chats(facts: Sequence[Event], directory: Directory) -> list[Inquiry]:
         silence = directory.rules_at(told[0].time).span("chat_silence_hours")
         pieces = [p for f in told for p in _pieces(f, silence)]
         for fact in sorted(pieces, key=lambda f: (min(_moments(f)), f.time, f.id)):
+            silent = isinstance(fact.data, ChatFinished) and all(m.by == "agent" for m in fact.data.messages)
+            if parts and silent:
+                parts[-1].append(fact)
+                continue
             if until is None or min(_moments(fact)) - until > silence:
                 parts.append([])
             parts[-1].append(fact)
