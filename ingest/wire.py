@@ -25,7 +25,7 @@ _REFUSALS: Final = {
 }
 
 
-_UNPACKED: Final = "leadfold.unpacked"
+_UNPACKED: Final = web.RequestKey("leadfold.unpacked", bool)
 CORS: Final = {"Access-Control-Allow-Origin": "*", "Vary": "Origin"}
 #: Answers that one connection may leave unread, bytes.
 UNREAD: Final = 256 * 1024

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from domain.directory import Directory, item_key
 from domain.event import Event
@@ -29,7 +29,6 @@ from leadfold.table_files import Row, WrongTable, read_table
 
 SOURCE: Final = "/import/leadfold"
 _CHUNK: Final = 100
-M = TypeVar("M", bound=BaseModel)
 
 EMPLOYEE_COLUMNS: Final = ("id", "name", "team", "office", "role", "extensions", "logins", "phones")
 NUMBER_COLUMNS: Final = ("number", "channel", "office", "from", "to")

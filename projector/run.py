@@ -54,7 +54,6 @@ class ProjectorStatus:
     held: Mapping[int, Held]
     behind: int | None  # records between our positions and the end of our partitions; None = unknown
     bulk: bool
-    dirty: bool  # groups wait to be folded
     standby: bool  # another projector is at work on the embedded log
     stopped: str | None  # why it stopped by itself
     counters: dict[str, float] = field(default_factory=dict)
@@ -94,7 +93,6 @@ class Projector:
             held=dict(self._held),
             behind=self._backlog.behind,
             bulk=self._backlog.bulk,
-            dirty=self._dirty,
             standby=self._standby,
             stopped=self._stopped,
             counters=self._counters.as_dict(),

@@ -163,10 +163,6 @@ def _filtered(compiler: Compiler) -> set[str]:
     return {dimension for dimension, _, _ in compiler.params.filters}
 
 
-def _days(first: date, last: date) -> set[date]:
-    return {first + timedelta(days=n) for n in range((last - first).days + 1)}
-
-
 def _spans(first: date, last: date, zone: str, clean: Collection[date]) -> tuple[Span, ...]:
     """Stretches that hold every day that is not clean; when there are many, the nearest ones are joined."""
     spans: list[Span] = []
