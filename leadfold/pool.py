@@ -10,7 +10,12 @@ from typing import Any
 from psycopg import AsyncConnection, OperationalError
 from psycopg.pq import TransactionStatus
 
+from projector.database import address, within
+
 Conn = AsyncConnection[Any]
+
+#: A connection that was idle has to answer within so many seconds.
+_ALIVE_S = 2.0
 
 
 class Pool:
@@ -42,18 +47,17 @@ class Pool:
         while self._idle:
             conn = self._idle.pop()
             if not conn.closed:
-                try:
-                    await conn.execute("select 1")  # the server may have been restarted meanwhile
-                except OperationalError:
+                try:  # the server may have been restarted meanwhile, or the network may swallow everything
+                    await within(_ALIVE_S, conn.execute("select 1"))
+                except (OperationalError, TimeoutError):
                     await conn.close()
                 else:
                     return conn
         url = await asyncio.to_thread(self._url)
         if url is None:
             raise OperationalError("the embedded Postgres does not run")
-        return await AsyncConnection.connect(
-            url, autocommit=True, connect_timeout=5, options=self._options, application_name="leadfold-report"
-        )
+        mine = {"options": self._options, "application_name": "leadfold-report"}
+        return await AsyncConnection.connect(**(address(url) | mine), autocommit=True)
 
     async def _give_back(self, conn: Conn) -> None:
         if conn.closed or conn.broken:

@@ -23,6 +23,15 @@ _CANCEL_S: Final = 2.0
 #: Seconds until Postgres ends a transaction whose client went silent (a frozen process keeps no locks).
 _SILENT_CLIENT_S: Final = 20
 
+#: Seconds, and milliseconds for the last one.
+_NETWORK: Final[dict[str, Any]] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+
 #: Sequential scans would only be chosen on stale statistics: a batch touches a vanishing part of each table.
 _OPTIONS: Final = (
     f"-c idle_in_transaction_session_timeout={_SILENT_CLIENT_S}s -c enable_seqscan=off -c jit=off"
@@ -63,21 +72,25 @@ ISOLATED: Final = (
 )
 
 
+def address(url: str) -> dict[str, Any]:
+    """Arguments of a connection to the database: a server that went silent is given up after a quarter of a minute.
+
+    Without them the system would wait for it for a quarter of an hour. What the URL itself says goes before.
+    """
+    info: dict[str, Any] = psycopg.conninfo.conninfo_to_dict(url)
+    return _NETWORK | info
+
+
 async def connect(url: str, *, name: str = "leadfold-projector", scans: bool = False) -> Connection:
     """A connection in autocommit; transactions are opened explicitly. ``scans`` allows sequential scans.
 
     Raises:
         psycopg.OperationalError: no answer.
     """
-    info: dict[str, Any] = psycopg.conninfo.conninfo_to_dict(url)
+    info = address(url)
     options = _OPTIONS.replace("-c enable_seqscan=off", "") if scans else _OPTIONS
     info["options"] = f"{info.get('options') or ''} {options}".strip()
     info["application_name"] = name
-    info.setdefault("connect_timeout", 5)
-    info.setdefault("keepalives_idle", 5)
-    info.setdefault("keepalives_interval", 2)
-    info.setdefault("keepalives_count", 3)
-    info.setdefault("tcp_user_timeout", 15_000)
     connection = await AsyncConnection.connect(**info, autocommit=True)
     connection.prepare_threshold = 1
     return connection

@@ -254,6 +254,7 @@ class DirectoryPublisher:
 
 async def published_before(settings: Settings) -> Sequence[Event]:
     """Directory events that the read models know; none when they do not answer."""
+    from projector.database import address
     from projector.readmodel.history import directory_query, event_of
     from projector.readmodel.live import DIRECTORY_TYPES, NoLiveBuild, live_schema
 
@@ -261,7 +262,7 @@ async def published_before(settings: Settings) -> Sequence[Event]:
     if url is None:
         return []
     try:
-        async with await psycopg.AsyncConnection.connect(url, connect_timeout=3) as conn:
+        async with await psycopg.AsyncConnection.connect(**address(url)) as conn:
             schema = await live_schema(conn)
             async with conn.cursor(binary=True) as cursor:
                 await cursor.execute(directory_query(schema, DIRECTORY_TYPES).encode())
