@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -21,10 +21,19 @@ class Drainer:
     """One per spool. Records go in the order in which they were put, so the order per key is kept.
 
     A batch whose confirmation was lost is shipped again: a double has the same event id and is dropped by readers. A
-    record that the log will never take is set aside.
+    record that the log will never take is set aside. ``on_shipped`` is called whenever the log took some.
     """
 
-    def __init__(self, spool: Spool, to: EventLog, *, batch: int = 500, deadline_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        to: EventLog,
+        *,
+        batch: int = 500,
+        deadline_s: float = 10.0,
+        on_shipped: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._on_shipped = on_shipped
         self._spool = spool
         self._to = to
         self._batch = batch
@@ -90,3 +99,4 @@ class Drainer:
     async def _shipped(self, records: list[StoredRecord]) -> None:
         await self._spool.forget(records)
         self._counts["shipped"] += len(records)
+        self._on_shipped()

@@ -151,7 +151,11 @@ class FrontDoor:
         self._seldom = Seldom()
         self._places = Places(deps.limits.max_in_flight)
         connections.lane = Lane(self)
-        self.drainer = Drainer(deps.spool, deps.log) if deps.spool is not None and deps.drain else None
+        self.drainer = (
+            Drainer(deps.spool, deps.log, on_shipped=self.store.shipped)
+            if deps.spool is not None and deps.drain
+            else None
+        )
 
     @property
     def in_flight(self) -> int:

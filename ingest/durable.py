@@ -51,11 +51,19 @@ class Store:
         self._log_s = deadline_s if spool is None else deadline_s * (1 - _SPOOL_SHARE)
         self._leave_until: float | None = None  # None: the log is fine
         self._trying = False
+        self._shipped = False
 
     @property
     def log_up(self) -> bool:
-        """Whether the log took the last append that tried."""
-        return self._leave_until is None and self._log.available
+        """Whether the log took the last append that tried: a delivery's, or that of the spool's drainer."""
+        return (self._leave_until is None or self._shipped) and self._log.available
+
+    def shipped(self) -> None:
+        """The log took records of the spool. It is told so; deliveries still try it one at a time at first.
+
+        Without it a log that came back in a quiet hour would be called away until the next delivery.
+        """
+        self._shipped = True
 
     @property
     def ready(self) -> bool:
@@ -153,3 +161,4 @@ class Store:
         if self._leave_until is None:
             log.warning("ingest.log_away", error=type(error).__name__, stored=error.stored)
         self._leave_until = self._now() + _PAUSE_S
+        self._shipped = False
