@@ -38,6 +38,7 @@ from domain.facts.company import (
 from domain.facts.registry import read_fact
 from domain.identity import event_id
 from domain.said import partition_key
+from leadfold.directory_settings import Employee, Number
 from leadfold.files import write_private
 from leadfold.settings import Settings
 
@@ -89,28 +90,8 @@ def _facts(settings: Settings) -> Iterable[Fact]:
             label_en=office.label_en,
             attrs=dict(attrs),
         )
-    for employee in settings.employees:
-        yield EmployeeChanged(
-            employee_id=employee.id,
-            name=employee.name,
-            team=employee.team,
-            office=employee.office,
-            role=employee.role,
-            extensions=tuple(
-                Extension(ext=e.ext, scope=e.source, valid_from=e.valid_from, valid_to=e.valid_to)
-                for e in employee.extensions
-            ),
-            logins=employee.logins,
-            phones=employee.phones,
-        )
-    for number in settings.numbers:
-        yield NumberAssigned(
-            number=number.number,
-            channel=number.channel,
-            office=number.office,
-            valid_from=number.valid_from,
-            valid_to=number.valid_to,
-        )
+    yield from map(employee_fact, settings.employees)
+    yield from map(number_fact, settings.numbers)
     yield from _dictionaries(settings)
     if settings.rules.body:
         yield RulePublished(
@@ -128,6 +109,34 @@ def _facts(settings: Settings) -> Iterable[Fact]:
             valid_from=plan.valid_from,
             valid_to=plan.valid_to,
         )
+
+
+def employee_fact(card: Employee) -> EmployeeChanged:
+    """An employee's card as a fact."""
+    return EmployeeChanged(
+        employee_id=card.id,
+        name=card.name,
+        team=card.team,
+        office=card.office,
+        role=card.role,
+        extensions=tuple(
+            Extension(ext=e.ext, scope=e.source, valid_from=e.valid_from, valid_to=e.valid_to)
+            for e in card.extensions
+        ),
+        logins=card.logins,
+        phones=card.phones,
+    )
+
+
+def number_fact(given: Number) -> NumberAssigned:
+    """A number of ours as a fact."""
+    return NumberAssigned(
+        number=given.number,
+        channel=given.channel,
+        office=given.office,
+        valid_from=given.valid_from,
+        valid_to=given.valid_to,
+    )
 
 
 def _dictionaries(settings: Settings) -> Iterable[Fact]:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from domain.directory import Directory, item_key
 from domain.event import Event
 from domain.facts.base import Fact
-from domain.facts.company import EmployeeChanged, Extension, NumberAssigned
+from domain.facts.company import EmployeeChanged
 from domain.identity import event_id
 from domain.said import partition_key
 from ingest.adapters.native import ADAPTER as NATIVE
@@ -23,7 +23,7 @@ from ingest.delivery import Delivery
 from ingest.limits import Limits
 from ingest.sources import SourceConfig
 from ingest.translate import translate
-from leadfold.config_sync import BEGINNING
+from leadfold.config_sync import BEGINNING, employee_fact, number_fact
 from leadfold.directory_settings import Employee, Number
 from leadfold.table_files import Row, WrongTable, read_table
 
@@ -78,20 +78,7 @@ def _employee(row: Row) -> Fact:
             cells[name] = _list(cells[name], spaces=name == "logins")
     if "extensions" in cells:
         cells["extensions"] = [_extension(text) for text in _list(cells["extensions"], spaces=True)]
-    card = Employee.model_validate(cells)
-    return EmployeeChanged(
-        employee_id=card.id,
-        name=card.name,
-        team=card.team,
-        office=card.office,
-        role=card.role,
-        extensions=tuple(
-            Extension(ext=e.ext, scope=e.source, valid_from=e.valid_from, valid_to=e.valid_to)
-            for e in card.extensions
-        ),
-        logins=card.logins,
-        phones=card.phones,
-    )
+    return employee_fact(Employee.model_validate(cells))
 
 
 def _list(text: str, *, spaces: bool) -> list[str]:
@@ -112,14 +99,7 @@ def _extension(text: str) -> dict[str, str]:
 
 
 def _number(row: Row) -> Fact:
-    given = Number.model_validate(row.cells)
-    return NumberAssigned(
-        number=given.number,
-        channel=given.channel,
-        office=given.office,
-        valid_from=given.valid_from,
-        valid_to=given.valid_to,
-    )
+    return number_fact(Number.model_validate(row.cells))
 
 
 def _items(
