@@ -13,6 +13,7 @@ import os
 import pwd
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -172,15 +173,18 @@ class EmbeddedPostgres:
             return self.folder
         digest = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:12]
         folder = Path(tempfile.gettempdir()) / f"leadfold-{os.getuid()}-{digest}"
-        folder.mkdir(mode=0o700, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
         owner = pwd.getpwnam(user).pw_uid if user else os.getuid()
-        if user:
-            os.chown(folder, owner, -1)
-        if folder.stat().st_uid != owner or folder.is_symlink():
+        found = folder.lstat()
+        # Looked at before anything is done to it: anybody may have put a link there, to what is not his.
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (owner, os.getuid()):
             raise PostgresFailed(
                 f"{folder} belongs to somebody else: remove it, or use a data_dir with a shorter name"
             )
         folder.chmod(0o700)
+        if user:
+            os.chown(folder, owner, -1, follow_symlinks=False)
         return folder
 
     def _wait(self, deadline: float) -> str | None:

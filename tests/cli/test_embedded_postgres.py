@@ -1,9 +1,11 @@
 """The Postgres that comes along: started, adopted, mended after kills; nothing of it is left."""
 
+import hashlib
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -127,6 +129,22 @@ def test_a_long_path_gets_a_private_folder_for_the_socket(tmp_path: Path) -> Non
         assert value(url, "select 1") == 1
     finally:
         made.stop()
+
+
+def test_a_link_that_lies_in_the_place_of_the_sockets_folder_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder = tmp_path / ("long" * 20)
+    strangers = tmp_path / "strangers"
+    strangers.mkdir(mode=0o755)
+    before = strangers.stat()
+    digest = hashlib.sha256(os.fsencode(folder / "pg")).hexdigest()[:12]
+    (tmp_path / f"leadfold-{os.getuid()}-{digest}").symlink_to(strangers)
+    folder.mkdir()
+    with pytest.raises(PostgresFailed, match="belongs to somebody else"):
+        EmbeddedPostgres(folder / "pg", folder / "postgres.log").start()
+    assert (strangers.stat().st_uid, strangers.stat().st_mode) == (before.st_uid, before.st_mode)
 
 
 def test_the_lock_of_a_folder_is_let_go_by_a_kill(tmp_path: Path) -> None:
