@@ -43,12 +43,13 @@ _FILTER_NAMES: Final = frozenset({"dimension", "mode", "value"})
 
 @dataclass(frozen=True, slots=True)
 class Empty:
-    """Why there is nothing, and what to press."""
+    """Why there is nothing, and what to press; ``title``: the key of its text."""
 
     why: str
     action: Choice | None
     guide: Guide | None = None
     uncategorised: bool = False
+    title: str = "empty.title"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,7 @@ class Pages:
                 if state.tab == "excluded"
                 else Choice(say("empty.excluded", lang), state.url(tab="excluded")),
                 uncategorised=any(n.key == "uncategorised" for n in report.notices),
+                title="empty.left_out",
             )
         last = await newest_inquiry(conn, context)
         if last is None:

@@ -98,9 +98,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "Отбор слишком узкий: под него ничего не подошло.",
         "The filter is too narrow: nothing matches.",
     ),
+    "empty.left_out": ("В отчёт ничего не вошло", "Nothing is in the report"),
     "empty.unclassified": (
-        "Обращения есть, но ни одно не попало в отчёт: у них нет целевой категории.",
-        "There are inquiries, but none is in the report: no target category.",
+        "Обращения есть, но ни одно не попало в отчёт. По какому правилу — в «Не вошли в отчёт».",
+        "There are inquiries, but none is in the report. By which rule: see «Left out».",
     ),
     "empty.period": (
         "В эти дни никто не обращался. Последнее обращение было {at}.",
