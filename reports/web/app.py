@@ -11,7 +11,7 @@ from reports.web.errors import catch
 from reports.web.language import first_language
 from reports.web.pages import Pages
 from reports.web.render import Renderer
-from reports.web.security import guard
+from reports.web.security import guard, harden
 from reports.web.service import Service
 
 SERVICE: web.AppKey[Service] = web.AppKey("service", Service)
@@ -27,6 +27,7 @@ def build_app(deps: Deps) -> web.Application:
         middlewares=[guard(loopback_only=deps.loopback_only), catch(renderer), first_language()],
         client_max_size=64 * 1024,
     )
+    app.on_response_prepare.append(harden)
     app[SERVICE] = service
     add = app.router.add_get
     add("/", pages.home)

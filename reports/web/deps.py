@@ -41,7 +41,7 @@ class Deps:
     ``now``: the clock (aware UTC). ``zone``: the company's time zone.
     ``ready``: names of checks → None when well, else what is wrong; ``/readyz`` is 503 when any is wrong.
     ``metrics``: the Prometheus text; None = no ``/metrics`` here.
-    ``loopback_only``: refuse callers from other machines while there is no login (issue 4 §2).
+    ``loopback_only``: refuse callers from other machines while there is no login.
     ``setup``: the installation, for the guide.
     ``public_url``: how readers reach the pages, for links in files; empty: as the request did.
     """

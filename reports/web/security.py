@@ -1,4 +1,4 @@
-"""What every answer carries and what no request may do (issue 4 §2): headers, hosts, loopback only while nobody logs in."""
+"""What every answer carries and what no request may do: headers, hosts, loopback only while nobody logs in."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _is_loopback(address: str | None) -> bool:
 
 
 def guard(*, loopback_only: bool) -> Middleware:
-    """Middleware: security headers on every answer; with ``loopback_only`` a caller from elsewhere gets 403.
+    """Middleware: with ``loopback_only`` a caller from elsewhere gets 403.
 
     A foreign ``Host`` is refused too: a page of another site that re-points its own name at 127.0.0.1 must not read
     the reports (DNS rebinding).
@@ -50,7 +50,7 @@ def guard(*, loopback_only: bool) -> Middleware:
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         if loopback_only and not (_is_loopback(request.remote) and _host_name(request) in _LOOPBACK_NAMES):
-            response: web.StreamResponse = web.json_response(
+            return web.json_response(
                 {
                     "error": {
                         "field": "host",
@@ -60,15 +60,12 @@ def guard(*, loopback_only: bool) -> Middleware:
                 },
                 status=403,
             )
-        else:
-            try:
-                response = await handler(request)
-            except web.HTTPException as error:
-                error.headers.update(HEADERS)
-                raise
-        if not response.prepared:
-            response.headers.update(HEADERS)
-            response.headers.setdefault("Cache-Control", "no-store")
-        return response
+        return await handler(request)
 
     return middleware
+
+
+async def harden(_request: web.Request, response: web.StreamResponse) -> None:
+    """Signal ``on_response_prepare``: every answer carries `HEADERS`, also one that is sent in pieces."""
+    response.headers.update(HEADERS)
+    response.headers.setdefault("Cache-Control", "no-store")

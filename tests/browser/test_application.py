@@ -38,7 +38,7 @@ async def client() -> AsyncIterator[ClientSession]:
 @pytest.mark.parametrize(
     "path",
     ["/reports/inquiries", "/reports/inquiries/rows", "/definitions", "/nowhere", "/reports/inquiries?basis=x", "/healthz",
-     "/api/v1/reports/inquiries", "/api/v1/nowhere", "/reports/inquiries.csv", "/static/x/css/tokens.css"],
+     "/api/v1/reports/inquiries", "/api/v1/nowhere", "/reports/inquiries.csv", "/reports/inquiries.xlsx", "/reports/inquiries?basis=cohort", "/static/x/css/tokens.css"],
 )  # fmt: skip
 async def test_every_answer_carries_the_security_headers(
     site: Site, client: ClientSession, path: str
