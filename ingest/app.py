@@ -346,10 +346,10 @@ class FrontDoor:
     def _count(self, sealed: Sealed, where: Where) -> None:
         deps, name, translated = self.deps, sealed.delivery.source.name, sealed.translated
         deps.metrics.appended("log" if where == "logged" else "spool", time.monotonic() - sealed.began)
-        deps.metrics.delivered(name, "unreadable" if translated.unreadable else where)
+        deps.metrics.delivered(name, translated.outcome or where)
         for event in translated.events:
             deps.metrics.fact(name, event.type)
-        if translated.unreadable:
+        if translated.outcome == "unreadable":
             log.warning(
                 "ingest.unreadable", source=name, events=event_ids(translated), reason=translated.unreadable
             )

@@ -44,6 +44,13 @@ class Translated:
     probe: bool = False
     unreadable: str | None = None
 
+    @property
+    def outcome(self) -> str | None:
+        """``unused`` where nothing was expected to be read, ``unreadable`` where something was; None with facts."""
+        if self.unreadable is None:
+            return None
+        return "unused" if self.unreadable.startswith("unused:") else "unreadable"
+
 
 def translate(delivery: Delivery, adapter: Adapter, key_secret: bytes) -> Translated:
     """Translate an authenticated delivery. Never raises, depends on nothing but its arguments."""

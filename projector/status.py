@@ -45,7 +45,8 @@ class PartitionStatus:
 class SourceStatus:
     """The last event of a source (UTC), and how many of its records were applied, repeated ones included.
 
-    ``unreadable``: deliveries that no adapter could read and that were not mended since; they are kept, with their bytes.
+    ``unreadable``: deliveries that no adapter could read and that were not mended since; they are kept, with their
+    bytes. What nobody wanted to read (``unused``) is not among them.
     """
 
     source: str
@@ -158,6 +159,7 @@ async def _sources(conn: Connection, live: Build) -> tuple[SourceStatus, ...]:
         "select source, last_time, last_received, facts, coalesce(u.number, 0) from leadfold.source_seen"
         f" left join (select source, count(*) number from {check_schema(live.schema)}.fact"
         "  where type = 'delivery.unreadable' and group_id is null and data->>'reason' not like 'mended:%%'"
+        "  and data->>'reason' not like 'unused:%%'"
         "  group by source) u using (source)"
         " where build_id = %s order by source",
         (live.build_id,),

@@ -152,6 +152,15 @@ async def test_unreadable_deliveries_get_success_and_a_record(door: Door) -> Non
     assert event.evidence.body == b"\xff\x00not json"
 
 
+async def test_what_nobody_wanted_to_read_is_kept_and_no_alarm(door: Door) -> None:
+    deal = {"event_name": "created_deal", "deal_id": 3}
+    assert (await door.client.post(f"/in/chat/{SECRET}", json=deal)).status == 200
+    assert [e.type for e in await door.events()] == ["delivery.unreadable"]
+    shown = await (await door.ops.get("/metrics")).text()
+    assert 'outcome="unused"' in shown
+    assert 'outcome="unreadable"' not in shown
+
+
 async def test_gzip(door: Door) -> None:
     packed = gzip.compress("phone=89990000001&text=привет".encode())
     headers = {"Content-Encoding": "gzip", "Content-Type": "application/x-www-form-urlencoded"}

@@ -239,7 +239,15 @@ async def test_status_counts_unreadable_deliveries_until_they_are_mended(
             return {s.source: s.unreadable for s in (await projection_status(conn, log)).sources}
 
     async with support.opened(tmp_path) as log:
-        await support.put(log, [kept("1", "no phone"), kept("2", "no phone"), support.call(1, "a", 1)])
+        await support.put(
+            log,
+            [
+                kept("1", "no phone"),
+                kept("2", "no phone"),
+                kept("3", "unused: a deal"),
+                support.call(1, "a", 1),
+            ],
+        )
         assert await unreadable() == {"/sipuni/main": 0, "/tilda/site": 2}
         await support.put(log, [kept("1", "mended: 1 facts by tilda@2", revision=2)])
         assert await unreadable() == {"/sipuni/main": 0, "/tilda/site": 1}
