@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo, available_timezones
 import phonenumbers
 from pydantic import AfterValidator, Field
 
+from domain.phones import normalise
+
 
 def _zone(value: str) -> str:
     try:
@@ -59,6 +61,9 @@ def _region(value: str) -> str:
 
 
 def _phone(value: str) -> str:
+    # as providers and people write them: 74951234567, 8 (495) 123-45-67
+    if not value.lstrip().startswith("+") and (found := normalise(value).e164):
+        return found
     try:
         parsed = phonenumbers.parse(value, None)
     except phonenumbers.NumberParseException as error:
@@ -79,7 +84,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Region = Annotated[str, AfterValidator(_region)]
 """ISO 3166 country."""
 Phone = Annotated[str, AfterValidator(_phone)]
-"""Full telephone number; becomes E.164."""
+"""Full telephone number, with + or as it is written in Russia; becomes E.164."""
 Name = Annotated[
     str,
     Field(pattern=r"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$", description="small letters, digits, . - and _"),

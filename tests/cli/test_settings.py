@@ -137,6 +137,19 @@ def test_ports_that_nobody_set_give_way() -> None:
     assert (settings.ops_port, settings.projector_port) == ((8083, False), (8082, False))
 
 
+def test_a_number_may_be_written_as_providers_and_people_do() -> None:
+    written = ("+7 495 123-45-67", "74951234567", "8 (495) 123-45-67")
+    settings = parse(
+        HEAD
+        + "".join(
+            f'[[numbers]]\nnumber = "{n}"\nfrom = 20{20 + i}-01-01\nto = 20{21 + i}-01-01\n'
+            for i, n in enumerate(written)
+        ),
+        PATH,
+    )
+    assert {one.number for one in settings.numbers} == {"+74951234567"}
+
+
 def test_secrets_are_never_shown() -> None:
     for told in problems(
         "[database]\nurl = 7\n[log]\npassword = 5\n" + SOURCE.format("a", "form", "tooshort")
