@@ -130,9 +130,12 @@ async def rollback(conn: Connection, settings: ProjectorSettings) -> int:
 
 
 async def drop_old(conn: Connection, *, keep: int = 0) -> list[int]:
-    """Delete all builds that are not live but for the ``keep`` newest former ones; numbers of the deleted."""
+    """Delete all builds that are not live but for the ``keep`` newest former ones; numbers of the deleted.
+
+    One that is being filled stays, unless whoever filled it is gone.
+    """
     kept = 0
-    dropped = []
+    dropped = await sweep(conn)
     for build in await builds_store.listing(conn):
         if build.state == "old" and kept < keep:
             kept += 1
@@ -176,8 +179,9 @@ async def sweep(conn: Connection) -> list[int]:
     cursor = await conn.execute(
         "select b.build_id from leadfold.build b where b.state = 'filling' and not exists ("
         " select from leadfold.position p join pg_stat_activity a on a.pid = p.backend where p.build_id = b.build_id)"
-        # a moment is left to those that have no position yet; one that lies ahead is from before a clock was set back
-        " and b.created_at not between now() - interval '10 seconds' and now()"
+        # a moment is left to those that nobody holds yet; one that lies ahead is from before a clock was set back
+        " and (exists (select from leadfold.position p where p.build_id = b.build_id and p.backend is not null)"
+        "  or b.created_at not between now() - interval '10 seconds' and now())"
     )
     gone = [row[0] for row in await cursor.fetchall()]
     for build_id in gone:

@@ -43,13 +43,13 @@ _FILTER_NAMES: Final = frozenset({"dimension", "mode", "value"})
 
 @dataclass(frozen=True, slots=True)
 class Empty:
-    """Why there is nothing, and what to press; ``title``: the key of its text."""
+    """Why there is nothing, and what to press; ``title``: if it is no matter of dates."""
 
     why: str
     action: Choice | None
     guide: Guide | None = None
     uncategorised: bool = False
-    title: str = "empty.title"
+    title: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class Pages:
                 if state.tab == "excluded"
                 else Choice(say("empty.excluded", lang), state.url(tab="excluded")),
                 uncategorised=any(n.key == "uncategorised" for n in report.notices),
-                title="empty.left_out",
+                title=say("empty.left_out", lang),
             )
         last = await newest_inquiry(conn, context)
         if last is None:

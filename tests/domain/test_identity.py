@@ -7,7 +7,7 @@ from domain.facts.company import EmployeeChanged, NumberAssigned
 from domain.facts.inquiries import IdentityLinked, IdentityUnlinked, InquiryCategorised
 from domain.facts.leads import LeadOpened, TaskCreated
 from domain.facts.sales import BookingMade
-from domain.facts.sites import ChatFinished, ChatStarted, ContactCaptured
+from domain.facts.sites import ChatFinished, ChatMessage, ChatStarted, ContactCaptured
 from domain.identity import client_id
 from tests.domain.story import PHONE, Story, at
 
@@ -95,10 +95,10 @@ def test_operators_word_by_bare_call_id_reaches_the_scoped_call() -> None:
 def test_dialogue_taken_up_after_a_day_is_a_new_inquiry() -> None:
     """R0.18."""
     story = Story()
-    story.say(ChatFinished(chat_id="9", phone=PHONE), at(), source="/jivo/c", native=("9", "a"))
-    again = story.say(
-        ChatFinished(chat_id="9", phone=PHONE), at(hours=25), source="/jivo/c", native=("9", "b")
-    )
+    asked = (ChatMessage(by="visitor"),)
+    first, second = (ChatFinished(chat_id="9", phone=PHONE, messages=m) for m in ((), asked))
+    story.say(first, at(), source="/jivo/c", native=("9", "a"))
+    again = story.say(second, at(hours=25), source="/jivo/c", native=("9", "b"))
     told = story.fold()
     assert [i.kind for i in told.inquiries] == ["chat", "chat"]
     assert told.inquiries[1].inquiry_id == again.id

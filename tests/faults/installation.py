@@ -207,8 +207,8 @@ class Running:
     def kill(self) -> None:
         """SIGKILL to it and everything below it, at once."""
         self.tell_the_end()
-        if self.pid is not None:
-            kill_tree(self.pid)
+        if (pid := self.pid) is not None:  # asked once: it may end by itself between two questions
+            kill_tree(pid)
         if self._process is not None:
             self._process.wait(10)
 

@@ -285,7 +285,7 @@ class KafkaService(Service):
         return self.servers.url(self._name or "postgres")
 
     def processes(self) -> dict[str, int]:
-        return {name: part.pid for name, part in self._parts.items() if part.pid is not None}
+        return {name: pid for name, part in self._parts.items() if (pid := part.pid) is not None}
 
     def deaths(self) -> dict[str, int]:
         return {name: part.deaths for name, part in self._parts.items() if part.deaths}

@@ -276,7 +276,11 @@ async def test_metrics_are_those_of_the_list(door: Door) -> None:
 async def test_logs_hold_neither_secrets_nor_personal_data(
     door: Door, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with structlog.testing.capture_logs() as told, caplog.at_level("DEBUG"):
+    with (
+        structlog.testing.capture_logs() as told,
+        caplog.at_level("DEBUG"),
+        caplog.at_level("DEBUG", logger="ingest.app"),
+    ):
         await door.client.get(call(1))
         await door.client.post(FORM, data={"phone": "89990000001", "name": "Иван"})
         await door.client.post(
