@@ -210,15 +210,13 @@ class FrontDoor:
         if request.method == "OPTIONS":
             return self._preflight(self._delivery(request, b"", source), adapter)
         if not request.content.is_eof() and not self._may_send(request, source, adapter):
-            self._refused(source.name)
-            return _UNKNOWN
+            return self.refused(source.name)
         body = await self._body(request, source.name)
         if isinstance(body, Answer):
             return body
         delivery = self._delivery(request, body, source)
         if not adapter.authenticate(delivery):
-            self._refused(source.name)
-            return _UNKNOWN
+            return self.refused(source.name)
         return wire.for_browsers(await self._take(delivery, adapter), delivery, adapter)
 
     def _may_send(self, request: web.Request, source: SourceConfig, adapter: Adapter) -> bool:
@@ -229,8 +227,7 @@ class FrontDoor:
     async def _from_native(self, request: web.Request) -> Answer:
         adapter = self.deps.adapters.get(NATIVE)
         if not request.content.is_eof() and not _has_key(request):
-            self._refused("unknown")
-            return _NO_KEY
+            return self.refused("unknown", _NO_KEY)
         body = await self._body(request, NATIVE)
         if isinstance(body, Answer):
             return body
@@ -238,8 +235,7 @@ class FrontDoor:
             delivery = self._delivery(request, body, source)
             if adapter is not None and adapter.authenticate(delivery):
                 return await self._take(delivery, adapter)
-        self._refused("unknown")
-        return _NO_KEY
+        return self.refused("unknown", _NO_KEY)
 
     async def _body(self, request: web.Request, name: str) -> bytes | Answer:
         """The whole body, or the answer when there is none."""
@@ -322,8 +318,7 @@ class FrontDoor:
         """A browser asks whether it may post. It sends no keys yet: only a secret in the path can be checked."""
         in_path = delivery.source.options.get("key_in", "path") == "path"
         if in_path and not adapter.authenticate(delivery):
-            self._refused(delivery.source.name)
-            return _UNKNOWN
+            return self.refused(delivery.source.name)
         return Answer(204, headers=_PREFLIGHT if adapter.BROWSERS else {})
 
     def _delivery(self, request: web.Request, body: bytes, source: SourceConfig) -> Delivery:
@@ -356,21 +351,18 @@ class FrontDoor:
         elif _CHATTER.isEnabledFor(logging.DEBUG):  # asked before anything is put together
             log.debug("ingest.accepted", source=name, where=where, events=event_ids(translated))
 
-    def refused(self, name: str) -> Answer:
+    def refused(self, name: str, answer: Answer = _UNKNOWN) -> Answer:
         """A wrong key: counted, and what to answer."""
-        self._refused(name)
-        return _UNKNOWN
+        self.deps.metrics.delivered(name, "refused")
+        if times := self._seldom.times(name, time.monotonic()):
+            log.warning("ingest.refused", source=name, times=times)
+        return answer
 
     def failed(self, error: Exception) -> Answer:
         """Whatever was raised becomes a 503 and no traceback: the provider repeats it; a 500 he might give up."""
         log.error("ingest.failed", error=type(error).__name__, trace=trace_of(error))
         self.deps.metrics.delivered("unknown", "unavailable")
         return _RETRY
-
-    def _refused(self, name: str) -> None:
-        self.deps.metrics.delivered(name, "refused")
-        if times := self._seldom.times(name, time.monotonic()):
-            log.warning("ingest.refused", source=name, times=times)
 
 
 #: The front door of an application made by `build_app`.

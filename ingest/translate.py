@@ -49,7 +49,7 @@ class Translated:
         """``unused`` where nothing was expected to be read, ``unreadable`` where something was; None with facts."""
         if self.unreadable is None:
             return None
-        return "unused" if self.unreadable.startswith("unused:") else "unreadable"
+        return "unused" if self.unreadable.startswith(DeliveryUnreadable.UNUSED) else "unreadable"
 
 
 def translate(delivery: Delivery, adapter: Adapter, key_secret: bytes) -> Translated:
@@ -130,7 +130,8 @@ def retranslate(
 
     Returns:
         The facts, with the ids they would have had; then the unreadable event once more, with a higher revision and a
-        reason that begins with "mended:", so that it no longer counts. Empty when the delivery still says nothing.
+        reason that begins with ``DeliveryUnreadable.MENDED``, so that it no longer counts. Empty when
+        the delivery still says nothing.
 
     Raises:
         LookupError: the source or its provider is no longer configured, or the evidence is missing.
@@ -162,7 +163,7 @@ def retranslate(
     facts = [e for e in again.events if not isinstance(e.data, DeliveryUnreadable)]
     if not facts or any(e.id == event.id for e in again.events):
         return []
-    reason = f"mended: {len(facts)} facts by {adapter.provider}@{adapter.REVISION}"
+    reason = f"{DeliveryUnreadable.MENDED} {len(facts)} facts by {adapter.provider}@{adapter.REVISION}"
     mended = replace(
         event,
         revision=max(adapter.REVISION, event.revision + 1),

@@ -160,7 +160,7 @@ async def _chosen(
 
 def _is_due(event: Event, revisions: Mapping[str, int]) -> bool:
     if isinstance(event.data, DeliveryUnreadable):
-        return not event.data.reason.startswith("mended:")
+        return not event.data.reason.startswith(DeliveryUnreadable.MENDED)
     return _is_outdated(event, revisions)
 
 

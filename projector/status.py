@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from domain.facts.company import DeliveryUnreadable
 from eventlog.contract import EventLog, LogError
 from projector.builds_store import Build, listing
 from projector.database import Connection
@@ -158,11 +159,11 @@ async def _sources(conn: Connection, live: Build) -> tuple[SourceStatus, ...]:
     cursor = await conn.execute(
         "select source, last_time, last_received, facts, coalesce(u.number, 0) from leadfold.source_seen"
         f" left join (select source, count(*) number from {check_schema(live.schema)}.fact"
-        "  where type = 'delivery.unreadable' and group_id is null and data->>'reason' not like 'mended:%%'"
-        "  and data->>'reason' not like 'unused:%%'"
+        "  where type = %s and group_id is null and not starts_with(data->>'reason', %s)"
+        "  and not starts_with(data->>'reason', %s)"
         "  group by source) u using (source)"
         " where build_id = %s order by source",
-        (live.build_id,),
+        (DeliveryUnreadable.TYPE, DeliveryUnreadable.MENDED, DeliveryUnreadable.UNUSED, live.build_id),
     )
     return tuple(SourceStatus(*row) for row in await cursor.fetchall())
 

@@ -100,9 +100,16 @@ class PlanSet(DirectoryFact):
 
 
 class DeliveryUnreadable(Fact):
-    """An authenticated delivery that no adapter could read: kept as evidence, re-translated after a fix."""
+    """An authenticated delivery that no adapter could read: kept as evidence, re-translated after a fix.
+
+    A ``reason`` that begins with "unused:" or "mended:" asks nothing of anybody.
+    """
 
     TYPE: ClassVar[str] = "delivery.unreadable"
+    #: Nothing in it was wanted.
+    UNUSED: ClassVar[str] = "unused:"
+    #: It was read later; facts of a later revision stand beside it.
+    MENDED: ClassVar[str] = "mended:"
     provider: Name
     reason: Name
     size: int

@@ -37,7 +37,7 @@ class Translation:
 
     ``said``: the facts. ``answer``: for the provider. ``probe``: a test of the settings, nothing to be kept.
     A translation without facts that is no probe is kept as ``delivery.unreadable`` with the reason ``kept`` (no data of
-    the delivery in it; it begins with "unused:" where nothing was expected to be read). With facts it has no effect.
+    the delivery in it; it begins with ``DeliveryUnreadable.UNUSED`` where nothing was expected to be read). With facts it has no effect.
     """
 
     said: list[Said]

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Final, TypedDict
 
 from domain.facts.calls import CallAnswered, CallEnded, CallLegRang, CallStarted, Direction, RecordingStored
+from domain.facts.company import DeliveryUnreadable
 from domain.facts.sites import (
     CallbackRequested,
     ChatAnswered,
@@ -78,9 +79,13 @@ class Jivo(Adapter):
         }
         if name not in kinds:
             return Translation(
-                [], RESULT_OK, kept="unused: a kind of event that says nothing about inquiries"
+                [],
+                RESULT_OK,
+                kept=f"{DeliveryUnreadable.UNUSED} a kind of event that says nothing about inquiries",
             )
-        return Translation(kinds[name](), RESULT_OK, kept="unused: nothing is said that is used")
+        return Translation(
+            kinds[name](), RESULT_OK, kept=f"{DeliveryUnreadable.UNUSED} nothing is said that is used"
+        )
 
 
 class _Message:

@@ -24,6 +24,7 @@ from domain.facts.calls import (
     Direction,
     RecordingStored,
 )
+from domain.facts.company import DeliveryUnreadable
 from domain.phones import Phone, normalise
 from domain.said import Said
 from ingest import reading
@@ -99,7 +100,11 @@ class Sipuni(Adapter):
             case "4":
                 said = message.leg_ends()
             case _:
-                return Translation([], SUCCESS, kept="unused: this kind of event has no documented meaning")
+                return Translation(
+                    [],
+                    SUCCESS,
+                    kept=f"{DeliveryUnreadable.UNUSED} this kind of event has no documented meaning",
+                )
         return Translation(said, SUCCESS)
 
 

@@ -20,24 +20,22 @@ def python() -> Path | None:
 
 def faststream(bootstrap: str, topic: str) -> Running:
     """FastStream behind uvicorn: a raw ASGI route that publishes the body, keyed."""
-    (port,) = free_ports(1)
-    process = subprocess.Popen(
-        [str(python()), str(Path(__file__).with_name("peer_faststream.py")), bootstrap, topic, str(port)],
-        stdout=subprocess.DEVNULL, stderr=sys.stderr,
-    )  # fmt: skip
-    _until_listening(process, port)
-    return Running("FastStream", process, port, {"tilda": "/in/site/secret", "sipuni": "/in/pbx/secret"})
+    return _running("FastStream", "peer_faststream.py", bootstrap, topic)
 
 
 def mq_bridge(bootstrap: str, topic: str) -> Running:
     """mq-bridge's route from HTTP to Kafka: its own server and librdkafka, no handler of ours."""
+    return _running("mq-bridge", "peer_mq_bridge.py", bootstrap, topic)
+
+
+def _running(name: str, script: str, bootstrap: str, topic: str) -> Running:
     (port,) = free_ports(1)
     process = subprocess.Popen(
-        [str(python()), str(Path(__file__).with_name("peer_mq_bridge.py")), bootstrap, topic, str(port)],
+        [str(python()), str(Path(__file__).with_name(script)), bootstrap, topic, str(port)],
         stdout=subprocess.DEVNULL, stderr=sys.stderr,
     )  # fmt: skip
     _until_listening(process, port)
-    return Running("mq-bridge", process, port, {"tilda": "/in/site/secret", "sipuni": "/in/pbx/secret"})
+    return Running(name, process, port, {"tilda": "/in/site/secret", "sipuni": "/in/pbx/secret"})
 
 
 def _until_listening(process: subprocess.Popen[bytes], port: int) -> None:

@@ -6,6 +6,7 @@ import json
 import random
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -40,15 +41,7 @@ class Told:
             "chat_id": self.key[:8],
             "visitor": {"name": self.name, "phone": self.phone},
         }
-        self._deliver(
-            "/jivo/chat",
-            after,
-            fact,
-            "POST",
-            json.dumps(body, ensure_ascii=False).encode(),
-            "application/json",
-            "",
-        )
+        self._post("/jivo/chat", after, fact, body)
 
     def _crm(self, after: timedelta, fact: Fact) -> None:
         at = self.at + after
@@ -57,15 +50,11 @@ class Told:
             "time": at.isoformat(),
             "data": json.loads(fact.model_dump_json(exclude_none=True)),
         }
-        self._deliver(
-            "/native/crm",
-            after,
-            fact,
-            "POST",
-            json.dumps(body, ensure_ascii=False).encode(),
-            "application/json",
-            "",
-        )
+        self._post("/native/crm", after, fact, body)
+
+    def _post(self, source: str, after: timedelta, fact: Fact, body: dict[str, Any]) -> None:
+        raw = json.dumps(body, ensure_ascii=False).encode()
+        self._deliver(source, after, fact, "POST", raw, "application/json", "")
 
     def _deliver(
         self, source: str, after: timedelta, fact: Fact, method: str, body: bytes, kind: str, query: str

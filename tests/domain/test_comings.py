@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 
@@ -85,14 +86,20 @@ def test_a_receipt_after_the_days_visit_is_that_visits() -> None:
     assert [i.sales for i in story.fold().inquiries] == [100, 0]
 
 
-def test_an_arrival_on_the_day_of_a_booking_is_that_bookings() -> None:
-    """D-0.5: the slot of that very day is stronger evidence than a newer target inquiry."""
-    story = Story()
+def booked_and_newer(story: Story) -> tuple[UUID, UUID]:
+    """A target inquiry with the booking B of the third day, and a newer target inquiry of the second."""
     first = story.call("1", at())
     story.say(InquiryCategorised(call_id="1", category="repair"), at(minutes=5))
     story.say(BookingMade(booking_id="B", call_id="1", slot=at(days=3)), at(minutes=6))
     second = story.call("2", at(days=2))
     story.say(InquiryCategorised(call_id="2", category="parts"), at(days=2, minutes=5))
+    return first, second
+
+
+def test_an_arrival_on_the_day_of_a_booking_is_that_bookings() -> None:
+    """D-0.5: the slot of that very day is stronger evidence than a newer target inquiry."""
+    story = Story()
+    first, second = booked_and_newer(story)
     story.say(ClientArrived(phone=PHONE), at(days=3, hours=2))
     told = story.fold()
     assert told.inquiry(first).arrived_at == at(days=3, hours=2)
@@ -102,11 +109,7 @@ def test_an_arrival_on_the_day_of_a_booking_is_that_bookings() -> None:
 
 def test_an_arrival_on_another_day_or_naming_another_inquiry_is_not_that_bookings() -> None:
     story = Story()
-    first = story.call("1", at())
-    story.say(InquiryCategorised(call_id="1", category="repair"), at(minutes=5))
-    story.say(BookingMade(booking_id="B", call_id="1", slot=at(days=3)), at(minutes=6))
-    second = story.call("2", at(days=2))
-    story.say(InquiryCategorised(call_id="2", category="parts"), at(days=2, minutes=5))
+    first, second = booked_and_newer(story)
     story.say(ClientArrived(call_id="2"), at(days=3, hours=2))
     told = story.fold()
     assert (told.inquiry(first).arrived_at, told.inquiry(second).arrived_at) == (None, at(days=3, hours=2))

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from domain.facts.inquiries import (
-    WalkInRegistered,
-)
+from domain.facts.inquiries import WalkInRegistered
 from domain.facts.sales import (
     BookingCancelled,
     BookingMade,
