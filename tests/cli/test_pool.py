@@ -2,15 +2,12 @@
 
 import asyncio
 import time
-from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from psycopg import OperationalError
 
-from deploy.kafka.broker import free_ports
 from leadfold.pool import Pool
-from tests.faults.proxy import Proxy
+from tests.support.proxy import before_postgres
 
 
 async def backend(pool: Pool) -> int:
@@ -24,12 +21,7 @@ async def backend(pool: Pool) -> int:
 async def test_connections_are_lent_again_and_a_silent_database_keeps_nobody_waiting(
     database_url: str,
 ) -> None:
-    parts = urlsplit(database_url)
-    (port,) = free_ports(1)
-    socket = Path(parse_qs(parts.query)["host"][0]) / ".s.PGSQL.5432"
-    user = parts.netloc.partition("@")[0]
-    url = parts._replace(netloc=f"{user}@127.0.0.1:{port}", query="").geturl()
-    async with Proxy(port, str(socket)) as proxy:
+    async with before_postgres(database_url) as (url, proxy):
         pool = Pool(lambda: url, size=1)
         first = await backend(pool)
         assert await backend(pool) == first

@@ -7,16 +7,15 @@ import threading
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 from psycopg import sql
 
 from deploy.kafka.broker import LocalBroker
 from tests.faults.installation import fixed_port as port
-from tests.faults.proxy import Mode, Proxy
 from tests.support.kafka_service import JVM_OPTIONS
 from tests.support.postgres import LocalPostgres, with_database
+from tests.support.proxy import Mode, Proxy, postgres_socket
 
 
 class BehindProxy(LocalBroker):
@@ -57,7 +56,7 @@ class Servers:
         """Start both; returns when they answer through their proxies."""
         self._thread.start()
         self.postgres.start()
-        socket = parse_qs(urlsplit(self.postgres.url).query)["host"][0] + "/.s.PGSQL.5432"
+        socket = postgres_socket(self.postgres.url)
         self._proxies = {
             "broker": Proxy(self.broker.seen_at, self.broker.port, latency_s=0.15),
             "postgres": Proxy(self._database_port, socket, latency_s=0.02),

@@ -17,8 +17,8 @@ from eventlog.contract import EventLog
 from leadfold.wiring import event_log, running_database_url
 from tests.faults.installation import Place, Running, install, kill_tree
 from tests.faults.installation import fixed_port as port
-from tests.faults.proxy import Mode
 from tests.faults.servers import Servers
+from tests.support.proxy import Mode
 
 Harm = Callable[[float], Awaitable[None]]
 """Breaks something for so many seconds and lets it be whole again (or starts it again)."""

@@ -11,7 +11,7 @@ import pytest
 from tests.faults.deliveries import history, storm
 from tests.faults.installation import fixed_port
 from tests.faults.plan import plan
-from tests.faults.proxy import Proxy
+from tests.support.proxy import Proxy
 
 KINDS = ("kill a", "freeze b", "cut c", "half-open c")
 

@@ -2,13 +2,9 @@
 
 import asyncio
 import random
-import tempfile
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
-from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 import pytest
@@ -42,6 +38,7 @@ from tests.projector.support import (
     visible,
 )
 from tests.support.postgres import LocalPostgres, with_database
+from tests.support.proxy import before_postgres
 
 
 async def test_a_zombie_changes_nothing(tmp_path: Path, database_url: str) -> None:
@@ -304,73 +301,36 @@ async def test_the_projector_stops_within_seconds_also_without_postgres(
         await asyncio.sleep(0.3)
 
 
-class Proxy:
-    """Stands between a client and the Unix socket of Postgres; frozen, it accepts everything and answers nothing."""
-
-    def __init__(self, target: Path, folder: Path) -> None:
-        self._target, self._path = target, folder / ".s.PGSQL.5432"
-        self.open = asyncio.Event()
-        self.open.set()
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_unix_server(self._serve, self._path)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner, outer = await asyncio.open_unix_connection(self._target)
-        await asyncio.gather(self._pass(reader, outer), self._pass(inner, writer), return_exceptions=True)
-
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
-            await self.open.wait()
-            writer.write(data)
-            await writer.drain()
-        writer.close()
-
-
-@asynccontextmanager
-async def between(database_url: str) -> AsyncIterator[tuple[str, Proxy]]:
-    """Another address of the same database, and the proxy that it leads through."""
-    parts = urlsplit(database_url)
-    target = Path(parse_qs(parts.query)["host"][0]) / ".s.PGSQL.5432"
-    with tempfile.TemporaryDirectory() as short:  # names of sockets have at most 107 bytes
-        async with Proxy(target, Path(short)) as proxy:
-            yield parts._replace(query=f"host={short}").geturl(), proxy
-
-
 async def test_a_postgres_that_goes_silent_is_given_up_and_found_again(
     tmp_path: Path, database_url: str
 ) -> None:
     direct = settings(database_url)
     async with (
         opened(tmp_path) as log,
-        between(database_url) as (url, proxy),
+        before_postgres(database_url) as (url, proxy),
         running(log, settings(url, statement_s=0.5)) as projector,
     ):
         await put(log, [call(1, "a", 1)])
         await visible(log, direct)
-        proxy.open.clear()
+        proxy.switch("half_open")
         await put(log, [call(2, "b", 1)])
         for _ in range(150):
             if projector.status().counters["projector_database_lost_total"]:
                 break
             await asyncio.sleep(0.1)
         assert projector.status().counters["projector_database_lost_total"]
-        proxy.open.set()
+        proxy.switch("pass")
         await visible(log, direct, seconds=60)
     assert query(database_url, "select count(*) from LIVE.touch") == [(2,)]
 
 
 async def test_who_waits_is_told_in_time_that_postgres_went_silent(tmp_path: Path, database_url: str) -> None:
-    async with opened(tmp_path) as log, between(database_url) as (url, proxy):
+    async with opened(tmp_path) as log, before_postgres(database_url) as (url, proxy):
         await put(log, [call(1, "a", 1)])
         await project(log, settings(database_url))
         await put(log, [call(2, "b", 1)])
         waiting = asyncio.create_task(wait_visible(log, url, 2.0))
         await asyncio.sleep(0.7)
-        proxy.open.clear()
+        proxy.switch("half_open")
         waited = await asyncio.wait_for(waiting, 15)
     assert (waited.visible, waited.missing) == (False, "Postgres does not answer")

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
+from urllib.parse import parse_qs, urlsplit
+
+from deploy.kafka.broker import free_ports
 
 Mode = Literal["pass", "cut", "slow", "half_open"]
 
@@ -99,3 +104,18 @@ class Proxy:
         finally:
             with contextlib.suppress(OSError):
                 writer.close()
+
+
+def postgres_socket(database_url: str) -> str:
+    """The Unix socket that a URL with ``host=<folder>`` means."""
+    return str(Path(parse_qs(urlsplit(database_url).query)["host"][0]) / ".s.PGSQL.5432")
+
+
+@contextlib.asynccontextmanager
+async def before_postgres(database_url: str) -> AsyncIterator[tuple[str, Proxy]]:
+    """Another address of the same database (given by its socket), and the proxy that it leads through."""
+    parts = urlsplit(database_url)
+    (port,) = free_ports(1)
+    user = parts.netloc.partition("@")[0]
+    async with Proxy(port, postgres_socket(database_url)) as proxy:
+        yield parts._replace(netloc=f"{user}@127.0.0.1:{port}", query="").geturl(), proxy
