@@ -119,6 +119,9 @@ class ChatFinished(ChatFact):
     TYPE: ClassVar[str] = "chat.finished"
     messages: tuple[ChatMessage, ...] = ()
     agents: tuple[Name, ...] = Field((), description="ids of the agents that took part")
+    agent_names: dict[str, tuple[Name, ...]] = Field(
+        default_factory=dict, description="e-mail and name of an agent by his id, as far as told"
+    )
     rating: Name | None = None
     blacklisted: bool = False
 

@@ -260,10 +260,11 @@ def _add_chat_fact(contact: Contact, event: Event) -> None:
     match fact:
         case ChatAnswered():
             contact.agent = fact.agent_id or fact.agent_email or fact.agent_name or contact.agent
-            names = (fact.agent_email, fact.agent_name)
-            contact.agent_names.setdefault(contact.agent or "", []).extend(n for n in names if n)
+            _call_agent(contact, contact.agent or "", fact.agent_email, fact.agent_name)
             contact.answered_at = min(contact.answered_at or event.time, event.time)
         case ChatFinished():
+            for agent, names in fact.agent_names.items():
+                _call_agent(contact, agent, *names)
             replies = [m for m in fact.messages if m.by == "agent"]
             if replies:
                 contact.answered_at = contact.answered_at or event.time
@@ -271,6 +272,12 @@ def _add_chat_fact(contact: Contact, event: Event) -> None:
             contact.agent = spoke[-1] if spoke else fact.agents[-1] if fact.agents else contact.agent
             if fact.blacklisted:
                 contact.excluded = "spam_chat"
+
+
+def _call_agent(contact: Contact, agent: str, *names: str | None) -> None:
+    """Remember what the widget calls an agent; who took a dialogue over is named by its end alone (G9)."""
+    known = contact.agent_names.setdefault(agent, [])
+    known += [name for name in names if name and name not in known]
 
 
 def walkin_contacts(events: Iterable[Event], directory: Directory) -> list[Contact]:

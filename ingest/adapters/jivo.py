@@ -57,6 +57,7 @@ class Jivo(Adapter):
     """Authentication: the secret path; Jivo signs nothing."""
 
     provider: ClassVar[str] = "jivo"
+    REVISION: ClassVar[int] = 2  # the end of a dialogue names its agents
     OK: ClassVar[Answer] = RESULT_OK
 
     def translate(self, delivery: Delivery) -> Translation:
@@ -145,7 +146,8 @@ class _Message:
             if line
         )
         last = max((m.at for m in messages if m.at), default=None)
-        agents = [text(mapping(a).get("id")) for a in items(self.body.get("agents"))]
+        told = [mapping(a) for a in items(self.body.get("agents"))]
+        agents = [text(a.get("id")) for a in told]
         done = ChatFinished(
             chat_id=chat,
             widget=self.widget,
@@ -153,6 +155,7 @@ class _Message:
             **self.visit(),
             messages=messages,
             agents=tuple(dict.fromkeys(a for a in [*agents, text(self.agent.get("id"))] if a)),
+            agent_names=_names(told),
             rating=text(log.get("rate")),
             blacklisted=log.get("blacklisted") is True,
         )
@@ -261,6 +264,17 @@ class _Message:
         lines = map(mapping, items(mapping(self.body.get("chat")).get("messages")))
         stamps = [at for line in lines if (at := reading.unix_seconds(line.get("timestamp")))]
         return min(stamps, default=None)
+
+
+def _names(agents: list[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """E-mail and name of each agent by his id: who takes a dialogue over is told by its end alone."""
+    found: dict[str, tuple[str, ...]] = {}
+    for agent in agents:
+        ident = text(agent.get("id"))
+        names = tuple(n for n in (reading.email(agent.get("email")), text(agent.get("name"))) if n)
+        if ident and names:
+            found.setdefault(ident, names)
+    return found
 
 
 class _CallFacts:

@@ -20,7 +20,7 @@ from domain.facts.sales import (
     VehicleHandedOver,
     WorkOrderOpened,
 )
-from domain.facts.sites import ChatAnswered
+from domain.facts.sites import ChatAnswered, ChatFinished
 from domain.identity import inquiry_id, row_id
 from tests.oracle.bookings import BookingState, awaited_booking, booking_order, booking_state
 from tests.oracle.calls import Call
@@ -376,9 +376,16 @@ class Linker:
 
     def worker(self, who: str, inquiry: Inquiry) -> str | None:
         """Who of ours is called so; by his e-mail or name if his id says nothing to us, by which people know him."""
-        told = [f.data for f in inquiry.facts if isinstance(f.data, ChatAnswered)]
-        mine = [d for d in told if (d.agent_id or d.agent_email or d.agent_name) == who]
-        names = [who, *(n for d in mine for n in (d.agent_email, d.agent_name) if n)]
+        names = [who]
+        for fact in inquiry.facts:
+            data = fact.data
+            if (
+                isinstance(data, ChatAnswered)
+                and (data.agent_id or data.agent_email or data.agent_name) == who
+            ):
+                names += [n for n in (data.agent_email, data.agent_name) if n and n not in names[1:]]
+            if isinstance(data, ChatFinished):
+                names += [n for n in data.agent_names.get(who, ()) if n not in names[1:]]
         cards = [*self.directory.employees.values()]
         for name in names:
             for card in cards:

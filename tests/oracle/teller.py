@@ -159,7 +159,12 @@ class Teller(Draws):
                 )
                 for m in self.one(((), (3,), (30, 1), (4500, 4490, 1), (6000, 3000, 0)))
             )
-            fact = sites.ChatFinished(**base, messages=said, agents=self.one(((), ("oleg",))))
+            fact = sites.ChatFinished(
+                **base,
+                messages=said,
+                agents=self.one(((), ("oleg",))),
+                agent_names=self.one(({}, {"oleg": ("m@sto.example", "Мария")}, {"9": ("Олег",)})),
+            )
         event = self.say(fact, at, source=CHAT, native=(key, f"{self.n}"))
         self.openings += [inquiry_id(CHAT, "chat", key), event.id]
 
