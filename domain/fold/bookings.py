@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from domain.directory import Directory
@@ -22,6 +22,8 @@ from domain.facts.sales import (
 from domain.fold.contacts import Contact
 from domain.fold.inquiries import Inquiry, Opened, refuse
 from domain.identity import row_id
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -55,6 +57,10 @@ class Booking:
         """End of the local day of the slot: after it the client did not come (D-0.2)."""
         office = self.office or (self.inquiry.office if self.inquiry else None)
         return directory.day_end(self.slot_at, office) if self.slot_at else None
+
+    def awaited_until(self, directory: Directory) -> datetime:
+        """Until when the client was expected: called off, marked as a no-show, or the day of the slot over."""
+        return self.cancelled_at or self.no_show_at or self.day_end(directory) or _NEVER
 
 
 @dataclass(slots=True)
@@ -340,6 +346,14 @@ def _due(bookings: list[Booking], visit: Visit, directory: Directory) -> Booking
             if slot is not None and directory.local_day(slot, office) == day:
                 due.append((abs(slot - visit.arrived_at), booking.key, booking))
     return min(due, key=lambda d: d[:2])[2] if due else None
+
+
+def speaking(booked: Iterable[Booking], directory: Directory) -> Booking | None:
+    """Of an inquiry's bookings the one that tells whether the client is expected, refused or did not come (D-0.2).
+
+    That by which he was expected longest: a slot still ahead goes before another car's booking that was called off.
+    """
+    return max(booked, key=lambda b: (b.awaited_until(directory), b.made_at, b.key), default=None)
 
 
 def belongs_to(opened: Opened, refs: Iterable[str], at: datetime, directory: Directory) -> Inquiry | None:

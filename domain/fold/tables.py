@@ -9,6 +9,7 @@ from domain.directory import Directory
 from domain.event import Event
 from domain.facts.base import Subject
 from domain.facts.sites import CallbackRequested, ChatFact, ContactCaptured, FormSubmitted, MessageFact
+from domain.fold.bookings import speaking
 from domain.fold.calls import Call, Leg
 from domain.fold.contacts import Contact
 from domain.fold.inquiries import Inquiry, talker
@@ -85,7 +86,7 @@ def _inquiry(
     story: Story, i: Inquiry, directory: Directory, order: dict[UUID, int], *, first: bool
 ) -> InquiryRow:
     booked = sorted((b for b in story.bookings if b.inquiry is i), key=lambda b: (b.made_at, b.key))
-    last = booked[-1] if booked else None
+    last = speaking(booked, directory)
     contact = i.contact
     calls = [c.call for c in i.contacts if c.call is not None]
     excluded = f"mark:{story.person.mark}" if story.person.mark else contact.excluded

@@ -6,6 +6,7 @@ from typing import Literal
 
 from domain.directory import Directory
 from domain.facts.company import EmployeeChanged
+from domain.facts.sales import BookingCancelled, BookingMade
 from domain.facts.sites import ChatAnswered, ChatFinished, ChatMessage
 from tests.domain.story import PHONE, Story, at
 
@@ -43,3 +44,43 @@ def test_an_agent_whom_we_do_not_know_is_shown_as_the_end_of_the_chat_names_him(
     )
     story.say(done, at(minutes=5), source=JIVO)
     assert [i.employee_id for i in story.fold().inquiries] == ["Семён"]
+
+
+def booked(story: Story, key: str, slot: float, hours: float) -> None:
+    """A booking made some hours after the start, its slot some days after it."""
+    story.say(BookingMade(booking_id=key, phone=PHONE, slot=at(days=slot)), at(hours=hours))
+
+
+def test_of_two_bookings_the_one_still_standing_speaks() -> None:
+    """D-0.2: the second car was called off, the first one's slot is ahead: the client is expected."""
+    story = Story()
+    story.needs("1", at())
+    booked(story, "A", 9, 1)
+    booked(story, "B", 10, 2)
+    story.say(BookingCancelled(booking_id="B"), at(days=1))
+    (inquiry,) = story.fold().inquiries
+    assert (inquiry.slot_at, inquiry.booking_cancelled_at) == (at(days=9), None)
+
+
+def test_of_two_bookings_the_later_slot_speaks_whichever_was_made_first() -> None:
+    """D-0.2: one slot passed without the client, another one is ahead."""
+    story = Story()
+    story.needs("1", at())
+    booked(story, "A", 9, 1)
+    booked(story, "B", 2, 2)
+    (inquiry,) = story.fold().inquiries
+    assert inquiry.slot_at == at(days=9)
+
+
+def test_a_booking_called_off_after_the_others_day_was_over_speaks() -> None:
+    """D-0.2: the client was awaited until then; a booking made again stands after the one called off."""
+    story = Story()
+    story.needs("1", at())
+    booked(story, "A", 2, 1)
+    booked(story, "B", 9, 2)
+    story.say(BookingCancelled(booking_id="B"), at(days=5))
+    (inquiry,) = story.fold().inquiries
+    assert (inquiry.slot_at, inquiry.booking_cancelled_at) == (at(days=9), at(days=5))
+    story.say(BookingMade(booking_id="C", phone=PHONE), at(days=6))
+    (inquiry,) = story.fold().inquiries
+    assert (inquiry.slot_at, inquiry.booking_cancelled_at) == (None, None), "no slot is agreed yet"

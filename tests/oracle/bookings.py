@@ -1,10 +1,11 @@
-"""The oracle's bookings: what is true of one, and which a walk-in keeps (R0.17)."""
+"""The oracle's bookings: what is true of one, which a walk-in keeps (R0.17), and how long its client is expected."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from uuid import UUID
 
 from domain.directory import Directory
 from domain.event import Event
@@ -17,6 +18,7 @@ from domain.facts.sales import (
     ClientArrived,
     WorkOrderOpened,
 )
+from tests.oracle.inquiry import Inquiry
 
 
 def awaited_booking(fact: Event, facts: Sequence[Event], directory: Directory) -> str | None:
@@ -85,3 +87,38 @@ def booking_state(told: Sequence[Event]) -> BookingState | None:
         elif isinstance(data, BookingCancelled):
             now.cancelled_at, now.reason = fact.time, data.reason
     return now
+
+
+@dataclass(eq=False)
+class Booking:
+    """One booking by its key."""
+
+    key: str
+    facts: list[Event]
+    state: BookingState
+    inquiry: Inquiry | None = None
+    visit: Visit | None = None
+    no_show_at: datetime | None = None
+
+
+@dataclass(eq=False)
+class Visit:
+    """One arrival: explicit, by an opened order, or a walk-in with a booking."""
+
+    at: datetime
+    row: UUID
+    facts: list[Event]
+    order_id: str | None = None
+    booking_id: str | None = None
+    handed_over_at: datetime | None = None
+    inquiry: Inquiry | None = None
+
+
+def expected_until(booking: Booking, office: str | None, directory: Directory) -> datetime:
+    """A client is expected until he calls off, is marked as a no-show, or the day of his slot is over (D-0.2)."""
+    if booking.state.cancelled_at:
+        return booking.state.cancelled_at
+    if booking.no_show_at:
+        return booking.no_show_at
+    slot = booking.state.slot
+    return directory.day_end(slot, office) if slot else datetime(9999, 1, 1, tzinfo=UTC)

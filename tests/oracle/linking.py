@@ -22,36 +22,18 @@ from domain.facts.sales import (
 )
 from domain.facts.sites import ChatAnswered, ChatFinished
 from domain.identity import inquiry_id, row_id
-from tests.oracle.bookings import BookingState, awaited_booking, booking_order, booking_state
+from tests.oracle.bookings import (
+    Booking,
+    Visit,
+    awaited_booking,
+    booking_order,
+    booking_state,
+    expected_until,
+)
 from tests.oracle.calls import Call
 from tests.oracle.chats import agent
 from tests.oracle.inquiry import Inquiry, meant, named, skew
 from tests.oracle.money import Receipt, receipts_of
-
-
-@dataclass(eq=False)
-class Booking:
-    """One booking by its key."""
-
-    key: str
-    facts: list[Event]
-    state: BookingState
-    inquiry: Inquiry | None = None
-    visit: Visit | None = None
-    no_show_at: datetime | None = None
-
-
-@dataclass(eq=False)
-class Visit:
-    """One arrival: explicit, by an opened order, or a walk-in with a booking."""
-
-    at: datetime
-    row: UUID
-    facts: list[Event]
-    order_id: str | None = None
-    booking_id: str | None = None
-    handed_over_at: datetime | None = None
-    inquiry: Inquiry | None = None
 
 
 @dataclass(eq=False)
@@ -281,12 +263,12 @@ class Linker:
         return min(soon, key=lambda i: (not i.is_target, i.opened_at, i.ident), default=None)
 
     def booking_figures(self, inquiry: Inquiry) -> None:
-        """What the row tells of the inquiry's bookings: made first, last state."""
+        """What the row tells of the inquiry's bookings: made first, and by which he was expected longest."""
         mine = [b for b in self.bookings.values() if b.inquiry is inquiry]
-        mine.sort(key=lambda b: (b.state.made_at, b.key))
+        mine.sort(key=lambda b: (b.state.made_at, b.key), reverse=True)
         if mine:
-            last = mine[-1]
-            inquiry.booked_at = mine[0].state.made_at
+            last = max(mine, key=lambda b: expected_until(b, self.office(b), self.directory))
+            inquiry.booked_at = mine[-1].state.made_at
             inquiry.slot_at = last.state.slot
             inquiry.cancelled_at = last.state.cancelled_at
             inquiry.no_show_at = last.no_show_at
