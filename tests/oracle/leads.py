@@ -23,9 +23,10 @@ from domain.facts.leads import (
 )
 from domain.facts.sites import MessageFact
 from domain.identity import lead_id, row_id
+from tests.oracle.bookings import Visit
 from tests.oracle.calls import Call
 from tests.oracle.inquiry import Inquiry
-from tests.oracle.linking import Linker, Visit
+from tests.oracle.linking import Linker
 
 
 @dataclass(eq=False)
