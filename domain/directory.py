@@ -129,6 +129,13 @@ class Directory:
         zone = entry.attrs.get("timezone") if entry else None
         return zone if isinstance(zone, str) and zone else self.timezone
 
+    @cached_property
+    def has_other_clocks(self) -> bool:
+        """Some office's days begin and end by another clock than the company's."""
+        return any(
+            self.zone_of(item) != self.timezone for dictionary, item in self.entries if dictionary == "office"
+        )
+
     def local_day(self, moment: datetime, office: str | None = None) -> date:
         """The local day of a moment at an office."""
         return moment.astimezone(_zone(self.zone_of(office))).date()

@@ -1,10 +1,10 @@
-"""Bookings and visits, and to which inquiry each belongs. Decisions: D-0.2, D-0.5, D-0.6, R0.17, R0.20–R0.22."""
+"""Bookings and visits, from what was told of them. Decisions: D-0.2, D-0.6, R0.17, R0.20–R0.22."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import UUID
 
 from domain.directory import Directory
@@ -20,7 +20,8 @@ from domain.facts.sales import (
     WorkOrderOpened,
 )
 from domain.fold.contacts import Contact
-from domain.fold.inquiries import Inquiry, Opened, refuse
+from domain.fold.inquiries import Inquiry
+from domain.fold.whereabouts import Whereabouts
 from domain.identity import row_id
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -43,6 +44,7 @@ class Booking:
     no_show_at: datetime | None = None
     by: str | None = None
     office: str | None = None
+    near: str | None = None  # the client's office when it was made
     inquiry: Inquiry | None = None
     visit: Visit | None = None
     told: list[Event] = field(default_factory=list)
@@ -53,10 +55,14 @@ class Booking:
         """Id of the row."""
         return row_id("booking", self.key)
 
+    @property
+    def place(self) -> str | None:
+        """By whose clock the slot has its day: the office told with it, the inquiry's, the client's last one."""
+        return self.office or (self.inquiry.office if self.inquiry else None) or self.near
+
     def day_end(self, directory: Directory) -> datetime | None:
         """End of the local day of the slot: after it the client did not come (D-0.2)."""
-        office = self.office or (self.inquiry.office if self.inquiry else None)
-        return directory.day_end(self.slot_at, office) if self.slot_at else None
+        return directory.day_end(self.slot_at, self.place) if self.slot_at else None
 
     def awaited_until(self, directory: Directory) -> datetime:
         """Until when the client was expected: called off, marked as a no-show, or the day of the slot over."""
@@ -75,6 +81,7 @@ class Visit:
     handed_over_at: datetime | None = None
     by: str | None = None
     office: str | None = None
+    near: str | None = None  # the client's office of that moment
     inquiry: Inquiry | None = None
     booking: Booking | None = None
     told_as: dict[str, str] = field(default_factory=dict)  # source → its own id of the visit
@@ -82,7 +89,7 @@ class Visit:
     events: list[UUID] = field(default_factory=list)
 
 
-def assemble_bookings(events: Iterable[Event], directory: Directory) -> list[Booking]:
+def assemble_bookings(events: Iterable[Event], directory: Directory, where: Whereabouts) -> list[Booking]:
     """All bookings of one client by the moment of making; ``events`` are unique and in order.
 
     A booking is made before anything else happens to it, whatever the clocks of two systems say; after that the
@@ -93,6 +100,8 @@ def assemble_bookings(events: Iterable[Event], directory: Directory) -> list[Boo
         if isinstance(event.data, BookingFact):
             told.setdefault(event.data.booking_id, []).append(event)
     bookings = [_one(key, facts, directory) for key, facts in told.items()]
+    for booking in bookings:
+        booking.near = where.at(booking.made_at)
     return sorted(bookings, key=lambda b: (b.made_at, b.key))
 
 
@@ -130,7 +139,11 @@ def _agree(booking: Booking, slot: datetime | None, moved_at: datetime | None) -
 
 
 def assemble_visits(
-    events: Iterable[Event], walkins: list[Contact], bookings: list[Booking], directory: Directory
+    events: Iterable[Event],
+    walkins: list[Contact],
+    bookings: list[Booking],
+    directory: Directory,
+    where: Whereabouts,
 ) -> tuple[list[Visit], list[Contact]]:
     """Arrivals, explicit or by an accepted car (R0.21); and the walk-ins that are inquiries.
 
@@ -146,13 +159,13 @@ def assemble_visits(
     ]
     for event in facts:
         if isinstance(event.data, ClientArrived):
-            _arrived(visits, event, event.data, directory)
+            _arrived(visits, event, event.data, directory, where)
     for contact in walkins:
         expected = next(
             (
                 b
                 for b in bookings
-                if _awaits(b, contact.at, directory) and not _used(b, contact.at, kept, directory)
+                if standing(b, contact.at, directory) and not _used(b, contact.at, kept, directory)
             ),
             None,
         )
@@ -164,14 +177,14 @@ def assemble_visits(
             visits.append(
                 Visit(
                     row_id("visit", str(contact.id)), contact.at, booking_key=expected.key, by=contact.agent,
-                    office=contact.office, refs=sorted(contact.keys), events=list(contact.events),
+                    office=contact.office, near=where.at(contact.at), refs=sorted(contact.keys), events=list(contact.events),
                 )
             )  # fmt: skip
-    _orders(visits, facts, directory)
+    _orders(visits, facts, directory, where)
     return sorted(visits, key=lambda v: (v.arrived_at, v.id)), inquiries
 
 
-def _orders(visits: list[Visit], facts: list[Event], directory: Directory) -> None:
+def _orders(visits: list[Visit], facts: list[Event], directory: Directory, where: Whereabouts) -> None:
     """Accepted cars: an order belongs to that day's arrival, or is one itself; a hand-over ends it."""
     for event in facts:
         fact = event.data
@@ -180,7 +193,8 @@ def _orders(visits: list[Visit], facts: list[Event], directory: Directory) -> No
                 (v for v in visits if v.order is None and same_day(v, event.time, directory)), None
             )
             if visit is None:
-                visit = Visit(row_id("visit", "order", fact.order_id), event.time, by_order=True)
+                ident = row_id("visit", "order", fact.order_id)
+                visit = Visit(ident, event.time, near=where.at(event.time), by_order=True)
                 visits.append(visit)
             visit.order = fact.order_id
             visit.booking_key = visit.booking_key or fact.booking_id
@@ -197,7 +211,9 @@ def _orders(visits: list[Visit], facts: list[Event], directory: Directory) -> No
                     visit.events.append(event.id)
 
 
-def _arrived(visits: list[Visit], event: Event, fact: ClientArrived, directory: Directory) -> None:
+def _arrived(
+    visits: list[Visit], event: Event, fact: ClientArrived, directory: Directory, where: Whereabouts
+) -> None:
     """An arrival told twice is one visit, at its first moment.
 
     That is the same visit, order or booking; or the same day, unless these say that they are two.
@@ -227,7 +243,7 @@ def _arrived(visits: list[Visit], event: Event, fact: ClientArrived, directory: 
     visits.append(
         Visit(
             ident, event.time, list(event.refs), fact.order_id, fact.booking_id, by=fact.by,
-            office=directory.entry_id("office", fact.office), events=[event.id],
+            office=directory.entry_id("office", fact.office), near=where.at(event.time), events=[event.id],
             told_as={event.source: fact.visit_id} if fact.visit_id else {},
         )
     )  # fmt: skip
@@ -243,13 +259,14 @@ def _another(visit: Visit, event: Event, fact: ClientArrived) -> bool:
     return any(a is not None and b is not None and a != b for a, b in pairs)
 
 
-def _awaits(booking: Booking, at: datetime, directory: Directory) -> bool:
-    """The booking is open at a moment, by what was told until then: made, not called off, its day not over."""
+def standing(booking: Booking, at: datetime, directory: Directory) -> Booking | None:
+    """The booking as it was told until a moment, if it was open then: made, not called off, its day not over."""
     if booking.made_at > at:
-        return False
+        return None
     then = _one(booking.key, [e for e in booking.told if e.time <= at], directory)
+    then.inquiry, then.near = booking.inquiry, booking.near
     end = then.day_end(directory)
-    return then.cancelled_at is None and (end is None or at < end)
+    return then if then.cancelled_at is None and (end is None or at < end) else None
 
 
 def _used(booking: Booking, at: datetime, kept: list[tuple[str, datetime]], directory: Directory) -> bool:
@@ -259,14 +276,17 @@ def _used(booking: Booking, at: datetime, kept: list[tuple[str, datetime]], dire
         default=booking.made_at,
     )
     return any(
-        key == booking.key and agreed <= came < at and directory.local_day(came) != directory.local_day(at)
+        key == booking.key
+        and agreed <= came < at
+        and directory.local_day(came, booking.place) != directory.local_day(at, booking.place)
         for key, came in kept
     )
 
 
 def same_day(visit: Visit, at: datetime, directory: Directory) -> bool:
-    """Whether a moment falls into the visit's local day."""
-    return directory.local_day(visit.arrived_at, visit.office) == directory.local_day(at, visit.office)
+    """Whether a moment falls into the visit's local day, by the clock of its office."""
+    office = visit.office or visit.near
+    return directory.local_day(visit.arrived_at, office) == directory.local_day(at, office)
 
 
 def mark_no_shows(events: Iterable[Event], bookings: list[Booking]) -> None:
@@ -284,95 +304,3 @@ def mark_no_shows(events: Iterable[Event], bookings: list[Booking]) -> None:
         booking.events.append(event.id)
         if booking.moved_at is None or booking.moved_at <= event.time:
             booking.no_show_at = event.time  # of the slot agreed by then
-
-
-def link(bookings: list[Booking], visits: list[Visit], opened: Opened, directory: Directory) -> None:
-    """Give bookings and visits to inquiries, in order of time (D-0.5)."""
-    moments: list[tuple[datetime, int, UUID, Booking | Visit]] = [(b.made_at, 0, b.id, b) for b in bookings]
-    moments += [(v.arrived_at, 1, v.id, v) for v in visits]
-    for at, _, _, what in sorted(moments, key=lambda m: m[:3]):
-        if isinstance(what, Booking):
-            what.inquiry = belongs_to(opened, what.refs, at, directory)
-            if what.inquiry is not None:
-                what.inquiry.events += what.events
-                if what.cancelled_at is not None and what.cancel_reason is not None:
-                    refuse(what.inquiry, what.cancel_reason, what.cancelled_at)
-        else:
-            _link_visit(what, bookings, visits, opened, directory)
-
-
-def _link_visit(
-    visit: Visit, bookings: list[Booking], visits: list[Visit], opened: Opened, directory: Directory
-) -> None:
-    at = visit.arrived_at
-    named = next((b for b in bookings if b.key == visit.booking_key), None)
-    if visit.booking_key is None:
-        about = opened.named(visit.refs, at)
-        if about is None or not about.is_target:
-            named = _due(bookings, visit, directory)
-            if named is None and visit.by_order:
-                visit.inquiry = _came_for(visits, visit, directory)
-    if named is not None:
-        visit.booking, visit.inquiry = named, named.inquiry
-    if visit.inquiry is None:
-        visit.inquiry = belongs_to(opened, visit.refs, at, directory)
-    if visit.booking is None and visit.inquiry is not None:
-        free = [b for b in bookings if b.inquiry is visit.inquiry and b.visit is None and b.made_at <= at
-                and not (b.cancelled_at and b.cancelled_at <= at)]  # fmt: skip
-        visit.booking = min(free, key=lambda b: (abs((b.slot_at or b.made_at) - at), b.key), default=None)
-    if visit.booking is not None:
-        visit.booking.visit = visit.booking.visit or visit
-    if visit.inquiry is not None:
-        visit.inquiry.arrivals.append(at)
-        visit.inquiry.events += visit.events
-
-
-def _came_for(visits: list[Visit], visit: Visit, directory: Directory) -> Inquiry | None:
-    """A further work order of the day is no second coming: it is for what the client came for."""
-    earlier = (v for v in visits if v is not visit and v.inquiry and v.arrived_at <= visit.arrived_at)
-    return next((v.inquiry for v in earlier if same_day(v, visit.arrived_at, directory)), None)
-
-
-def _due(bookings: list[Booking], visit: Visit, directory: Directory) -> Booking | None:
-    """The open booking of that very day, of several the nearest: stronger evidence than a newer inquiry."""
-    due: list[tuple[timedelta, str, Booking]] = []
-    for booking in bookings:
-        if booking.visit is None and _awaits(booking, visit.arrived_at, directory):
-            slot = _one(
-                booking.key, [e for e in booking.told if e.time <= visit.arrived_at], directory
-            ).slot_at
-            office = booking.office or (booking.inquiry.office if booking.inquiry else None)
-            day = directory.local_day(visit.arrived_at, office)
-            if slot is not None and directory.local_day(slot, office) == day:
-                due.append((abs(slot - visit.arrived_at), booking.key, booking))
-    return min(due, key=lambda d: d[:2])[2] if due else None
-
-
-def speaking(booked: Iterable[Booking], directory: Directory) -> Booking | None:
-    """Of an inquiry's bookings the one that tells whether the client is expected, refused or did not come (D-0.2).
-
-    That by which he was expected longest: a slot still ahead goes before another car's booking that was called off.
-    """
-    return max(booked, key=lambda b: (b.awaited_until(directory), b.made_at, b.key), default=None)
-
-
-def belongs_to(opened: Opened, refs: Iterable[str], at: datetime, directory: Directory) -> Inquiry | None:
-    """The inquiry that a booking or arrival belongs to (D-0.5).
-
-    A target inquiry that the fact names; else the client's latest target inquiry not older than the window and
-    without an arrival yet; else the named one; else his latest inquiry in the window.
-    """
-    named = opened.named(refs, at)
-    if named is not None and named.is_target:
-        return named
-    window = directory.rules_at(at).span("attribution_days")
-    recent = [i for i in opened.inquiries if i.opened_at <= at and at - i.opened_at <= window]
-    free = [i for i in recent if not any(a <= at for a in i.arrivals)]
-    targets = [i for i in free if i.is_target]
-    latest = max(targets, key=lambda i: (i.opened_at, i.id), default=None)
-    if latest is not None:
-        return latest
-    found = named or max(free, key=lambda i: (i.category is None, i.opened_at, i.id), default=None)
-    return found or min(
-        opened.just_after(at), key=lambda i: (not i.is_target, i.opened_at, i.id), default=None
-    )

@@ -19,8 +19,10 @@ from domain.fold.calls import Call, assemble, pair, track
 from domain.fold.contacts import Contact, call_contacts, chat_contacts, form_contacts, walkin_contacts
 from domain.fold.inquiries import Inquiry, Opened
 from domain.fold.lead import Lead
+from domain.fold.linking import link
 from domain.fold.opening import open_inquiries
 from domain.fold.sales import Sale
+from domain.fold.whereabouts import Whereabouts
 from domain.resolve import Person
 
 
@@ -50,10 +52,11 @@ def tell(person: Person, directory: Directory) -> Story:
         e for e in events if isinstance(e.data, InquiryCategorised | InquiryResultSet | RefusalRecorded)
     ]
 
-    bookings = bookings_.assemble_bookings(events, directory)
+    where = Whereabouts(events, directory)
+    bookings = bookings_.assemble_bookings(events, directory, where)
     bookings_.mark_no_shows(events, bookings)
     visits, walkins = bookings_.assemble_visits(
-        events, walkin_contacts(events, directory), bookings, directory
+        events, walkin_contacts(events, directory), bookings, directory, where
     )
     contacts = [
         *call_contacts(calls),
@@ -67,7 +70,7 @@ def tell(person: Person, directory: Directory) -> Story:
     inquiries_.apply_verdicts(opened, verdicts, directory)
     for inquiry in opened.inquiries:
         inquiries_.place(inquiry, directory)
-    bookings_.link(bookings, visits, opened, directory)
+    link(bookings, visits, opened, directory)
     sales = sales_.assemble_sales(events)
     sales_.link_sales(sales, visits, bookings, opened, directory)
 

@@ -11,8 +11,9 @@ from uuid import UUID
 from domain.directory import Directory
 from domain.event import Event
 from domain.facts.sales import SaleLine, SaleRecorded, SaleRefunded
-from domain.fold.bookings import Booking, Visit, belongs_to, same_day
+from domain.fold.bookings import Booking, Visit, same_day
 from domain.fold.inquiries import Inquiry, Opened
+from domain.fold.linking import belongs_to
 from domain.identity import row_id
 
 ZERO = Decimal(0)

@@ -9,10 +9,10 @@ from domain.directory import Directory
 from domain.event import Event
 from domain.facts.base import Subject
 from domain.facts.sites import CallbackRequested, ChatFact, ContactCaptured, FormSubmitted, MessageFact
-from domain.fold.bookings import speaking
 from domain.fold.calls import Call, Leg
 from domain.fold.contacts import Contact
 from domain.fold.inquiries import Inquiry, talker
+from domain.fold.linking import speaking
 from domain.fold.person import Story
 from domain.identity import row_id
 from domain.refs import kind_of, value_of

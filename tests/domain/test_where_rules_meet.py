@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from domain.directory import Directory
-from domain.facts.company import EmployeeChanged
-from domain.facts.sales import BookingCancelled, BookingMade
+from domain.facts.company import DictionaryChanged, EmployeeChanged, NumberAssigned
+from domain.facts.inquiries import InquiryCategorised, WalkInRegistered
+from domain.facts.sales import (
+    BookingCancelled,
+    BookingMade,
+    ClientArrived,
+    SaleLine,
+    SaleRecorded,
+    WorkOrderOpened,
+)
 from domain.facts.sites import ChatAnswered, ChatFinished, ChatMessage
 from tests.domain.story import PHONE, Story, at
 
@@ -84,3 +95,67 @@ def test_a_booking_called_off_after_the_others_day_was_over_speaks() -> None:
     story.say(BookingMade(booking_id="C", phone=PHONE), at(days=6))
     (inquiry,) = story.fold().inquiries
     assert (inquiry.slot_at, inquiry.booking_cancelled_at) == (None, None), "no slot is agreed yet"
+
+
+def kamchatka(day: int, hours: float) -> datetime:
+    """A moment by the clock of Kamchatka, nine hours before Moscow's; March days."""
+    return datetime(2026, 3, day, tzinfo=ZoneInfo("Asia/Kamchatka")) + timedelta(hours=hours)
+
+
+def far_east() -> Story:
+    """A company of Moscow with an office on Kamchatka, whose number clients call."""
+    office = DictionaryChanged(
+        dictionary="office", item="kam", label="Камчатка", attrs={"timezone": "Asia/Kamchatka"}
+    )
+    number = NumberAssigned(number="+74150000001", office="kam")
+    return Story(Directory.build([Story().say(fact, at(days=-9)) for fact in (office, number)]))
+
+
+def wanted(story: Story, call_id: str, when: datetime) -> None:
+    """A call to Kamchatka's number with a target category."""
+    story.call(call_id, when, line="+74150000001")
+    story.say(InquiryCategorised(call_id=call_id, category="repair"), when + timedelta(minutes=2))
+
+
+def test_an_arrival_and_its_order_of_one_day_of_the_clients_office_are_one_arrival() -> None:
+    """R0.21: at nine in the morning of Kamchatka it is midnight in Moscow; neither fact tells the office."""
+    story = far_east()
+    wanted(story, "1", kamchatka(5, 12))
+    wanted(story, "2", kamchatka(9, 12))
+    story.say(ClientArrived(phone=PHONE), kamchatka(12, 8.8))
+    story.say(WorkOrderOpened(order_id="O", phone=PHONE), kamchatka(12, 9.2))
+    told = story.fold()
+    assert [i.arrived_at for i in told.inquiries] == [None, kamchatka(12, 8.8)]
+    assert len(told.rows["visit"]) == 1
+
+
+def test_a_walk_in_on_the_day_of_his_slot_by_the_offices_clock_is_the_bookings_arrival() -> None:
+    """R0.17, D-0.2: in Moscow the day of the slot was over at nine o'clock of Kamchatka."""
+    story = far_east()
+    wanted(story, "1", kamchatka(9, 12))
+    story.say(BookingMade(booking_id="B", phone=PHONE, slot=kamchatka(12, 8.5)), kamchatka(9, 13))
+    story.say(WalkInRegistered(walkin_id="W", phone=PHONE), kamchatka(12, 9.1))
+    (inquiry,) = story.fold().inquiries
+    assert inquiry.arrived_at == kamchatka(12, 9.1)
+
+
+def test_a_walk_in_after_the_day_of_his_slot_by_the_offices_clock_is_an_inquiry() -> None:
+    """R0.17, D-0.2: in Moscow the day of the slot goes on until nine in the morning of Kamchatka's next day."""
+    story = far_east()
+    wanted(story, "1", kamchatka(9, 12))
+    story.say(BookingMade(booking_id="B", phone=PHONE, slot=kamchatka(12, 17)), kamchatka(9, 13))
+    story.say(WalkInRegistered(walkin_id="W", phone=PHONE), kamchatka(13, 8.5))
+    assert [(i.kind, i.arrived_at) for i in story.fold().inquiries] == [("phone", None), ("visit", None)]
+
+
+def test_a_receipt_of_the_day_by_the_offices_clock_is_of_that_days_visit() -> None:
+    """D-0.5: paid a little before the gate told of the arrival, across midnight in Moscow."""
+    story = far_east()
+    wanted(story, "1", kamchatka(3, 12))
+    story.say(ClientArrived(phone=PHONE), kamchatka(4, 12))
+    wanted(story, "2", kamchatka(9, 12))
+    story.say(
+        SaleRecorded(receipt_id="R", phone=PHONE, lines=(SaleLine(price=Decimal(5)),)), kamchatka(12, 8.9)
+    )
+    story.say(ClientArrived(phone=PHONE), kamchatka(12, 9.1))
+    assert [i.sales for i in story.fold().inquiries] == [0, 5]

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from domain.directory import Directory
 from domain.event import Event
+from domain.facts.calls import CallFact
 from domain.facts.inquiries import WalkInRegistered
 from domain.facts.sales import (
     BookingCancelled,
@@ -33,21 +34,39 @@ def awaited_booking(fact: Event, facts: Sequence[Event], directory: Directory) -
         agreed = [
             f.time for f in told if f.time <= fact.time and isinstance(f.data, BookingMade | BookingMoved)
         ]
-        if used_before(key, fact, facts, max(agreed, default=ordered[0].time), directory):
+        office = heard_of(facts, ordered[0].time, directory)
+        if used_before(key, fact, facts, max(agreed, default=ordered[0].time), office, directory):
             continue
-        if now.slot is None or fact.time < directory.day_end(now.slot):
+        if now.slot is None or fact.time < directory.day_end(now.slot, office):
             waiting.append((ordered[0].time, key))
     return min(waiting)[1] if waiting else None
 
 
+def heard_of(facts: Sequence[Event], at: datetime, directory: Directory) -> str | None:
+    """The office that the latest fact until a moment tells of: by itself, or by the number that was called."""
+    office = None
+    for fact in facts:
+        data = fact.data
+        number = directory.number_on(data.line, fact.time) if isinstance(data, CallFact) else None
+        told = getattr(data, "office", None) or (number.office if number else None)
+        if fact.time <= at and told:
+            office = told
+    return office
+
+
 def used_before(
-    key: str, fact: Event, facts: Sequence[Event], agreed: datetime, directory: Directory
+    key: str,
+    fact: Event,
+    facts: Sequence[Event],
+    agreed: datetime,
+    office: str | None,
+    directory: Directory,
 ) -> bool:
     """The client already came by the booking: on an earlier day, after its slot was agreed for the last time."""
-    today = directory.local_day(fact.time)
+    today = directory.local_day(fact.time, office)
     for other in facts:
         data = other.data
-        if not agreed <= other.time < fact.time or directory.local_day(other.time) == today:
+        if not agreed <= other.time < fact.time or directory.local_day(other.time, office) == today:
             continue
         if isinstance(data, ClientArrived | WorkOrderOpened) and data.booking_id == key:
             return True

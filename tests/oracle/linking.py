@@ -29,6 +29,7 @@ from tests.oracle.bookings import (
     booking_order,
     booking_state,
     expected_until,
+    heard_of,
 )
 from tests.oracle.calls import Call
 from tests.oracle.chats import agent
@@ -115,14 +116,14 @@ class Linker:
         for fact in sorted(walkins, key=_walkin_order):
             assert isinstance(fact.data, WalkInRegistered)
             key = awaited_booking(fact, self.facts, self.directory)
-            if key is not None and not any(self.same_day(v, fact) for v in self.visits):
+            if key is not None and not any(self.same_day(v, fact.time) for v in self.visits):
                 ident = inquiry_id(fact.source, "walkin", fact.data.walkin_id)
                 self.visits.append(Visit(fact.time, row_id("visit", str(ident)), [fact], booking_id=key))
         for fact in self.facts:
             if isinstance(fact.data, WorkOrderOpened):
                 key = fact.data.order_id
                 same = [v for v in self.visits if v.order_id == key]
-                same += [v for v in self.visits if v.order_id is None and self.same_day(v, fact)]
+                same += [v for v in self.visits if v.order_id is None and self.same_day(v, fact.time)]
                 if not same:
                     same = [Visit(fact.time, row_id("visit", "order", key), [])]
                     self.visits += same
@@ -146,7 +147,7 @@ class Linker:
             or (data.booking_id and v.booking_id == data.booking_id)
         ]
         same += [v for v in self.visits if v.row == row]
-        same += [v for v in self.visits if self.same_day(v, fact) and not self.objects(v, fact, data)]
+        same += [v for v in self.visits if self.same_day(v, fact.time) and not self.objects(v, fact, data)]
         if not same:
             self.visits.append(Visit(fact.time, row, [fact], data.order_id, data.booking_id))
             return
@@ -164,8 +165,10 @@ class Linker:
             or bool(data.booking_id and visit.booking_id and visit.booking_id != data.booking_id)
         )
 
-    def same_day(self, visit: Visit, fact: Event) -> bool:
-        return self.directory.local_day(visit.at) == self.directory.local_day(fact.time)
+    def same_day(self, visit: Visit, at: datetime) -> bool:
+        """By the clock of the office where the client came, as far as that was told until then."""
+        office = heard_of(self.facts, visit.at, self.directory)
+        return self.directory.local_day(visit.at, office) == self.directory.local_day(at, office)
 
     def place(self) -> None:
         """Bookings and arrivals in order of time: each sees only the arrivals before it (D-0.5)."""
@@ -204,9 +207,8 @@ class Linker:
         told = any(not isinstance(f.data, WorkOrderOpened) for f in visit.facts[:1])
         if booking or visit.booking_id or told or (mine and mine.is_target):
             return None
-        day = self.directory.local_day(visit.at)
         before = [v for v in self.visits if v is not visit and v.inquiry and v.at <= visit.at]
-        return next((v.inquiry for v in before if self.directory.local_day(v.at) == day), None)
+        return next((v.inquiry for v in before if self.same_day(v, visit.at)), None)
 
     def expected(self, visit: Visit) -> Booking | None:
         """Whose slot was on that day by what was told until then, unless the arrival names a target inquiry (R0.17)."""
@@ -231,13 +233,13 @@ class Linker:
         return min(found, key=lambda f: f[:2])[2] if found else None
 
     def office(self, booking: Booking) -> str | None:
-        """Where the client is awaited: at the office of the number that he had called."""
+        """Where the client is awaited: at the office of the number that he had called, else where he was last heard of."""
         inquiry = booking.inquiry
-        if inquiry is None or inquiry.kind not in ("phone", "missed"):
-            return None
-        call = next((c for c in inquiry.calls if c.started_at == inquiry.opened_at), None)
+        calls = inquiry.calls if inquiry and inquiry.kind in ("phone", "missed") else []
+        call = next((c for c in calls if inquiry and c.started_at == inquiry.opened_at), None)
         number = self.directory.number_on(call.line, call.started_at) if call else None
-        return number.office if number else None
+        office = number.office if number else None
+        return office or heard_of(self.facts, booking.state.made_at, self.directory)
 
     def attribute(self, facts: Sequence[Event], at: datetime) -> Inquiry | None:
         """D-0.5: a named target inquiry, else the latest target one, else the named, else the latest."""
@@ -323,10 +325,10 @@ class Linker:
         recent = [v for v in self.visits if v.at <= receipt.at <= v.at + window]
         about = by_order[:1] or by_booking
         if not about and not (mine and mine.is_target) and not (booking and booking.inquiry):
-            day = self.directory.local_day(receipt.at)
-            today = [v for v in self.visits if self.directory.local_day(v.at) == day]
-            before = [v for v in today if v.at <= receipt.at]
-            about = before[-1:] or today[:1] or recent[-1:]
+            today = [v for v in self.visits if self.same_day(v, receipt.at)]
+            before = [v for v in recent[-1:] if v in today]
+            after = [v for v in today if v.at > receipt.at]
+            about = before or after[:1] or recent[-1:]
         receipt.visit = about[0].row if about else None
         if mine and mine.is_target:
             return mine
