@@ -25,6 +25,7 @@ from domain.facts.calls import (
     VoicemailLeft,
 )
 from domain.identity import inquiry_id, row_id
+from domain.phones import normalise
 
 
 @dataclass(slots=True)
@@ -213,11 +214,18 @@ def _answer(call: Call, facts: list[Event], end: CallEnded | None) -> None:
         else:
             call.answered_by = None
     if call.talked:
-        spoke = [a.ext for _, a in people if a.ext]
+        phones = {e.data.leg_id for e in facts if isinstance(e.data, CallLegRang) and not e.data.ext}
+        spoke = [who for _, a in people if (who := a.ext or _handed_on(a, phones))]
         rung = end.exts_rung if end else ()
         call.ext = spoke[-1] if spoke else (end.ext if end else None) or (rung[0] if len(rung) == 1 else None)
     if call.direction == "out":
         call.ext = call.ext or call.dialled_by
+
+
+def _handed_on(answer: CallAnswered, rang: set[str]) -> str | None:
+    """The phone outside to which a call was transferred or forwarded: such a leg has a number and no extension."""
+    leg = answer.leg_id
+    return leg if (answer.transferred_from or leg in rang) and normalise(leg).e164 else None
 
 
 def _legs(facts: list[Event]) -> list[Leg]:

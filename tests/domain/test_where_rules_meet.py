@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from domain.directory import Directory
+from domain.facts.calls import CallAnswered, CallEnded, CallLegRang, CallStarted
 from domain.facts.company import DictionaryChanged, EmployeeChanged, NumberAssigned
 from domain.facts.inquiries import InquiryCategorised, WalkInRegistered
 from domain.facts.sales import (
@@ -159,3 +160,33 @@ def test_a_receipt_of_the_day_by_the_offices_clock_is_of_that_days_visit() -> No
     )
     story.say(ClientArrived(phone=PHONE), kamchatka(12, 9.1))
     assert [i.sales for i in story.fold().inquiries] == [0, 5]
+
+
+def forwarded(story: Story, *, transferred_from: str | None, number: str = "79160000202") -> None:
+    """Two minutes: 201 talks (when the call is handed on by it), then a phone outside; both legs are told."""
+    told: dict[str, Any] = {"call_id": "1", "direction": "in", "client_phone": PHONE}
+    handed: dict[str, Any] = {"leg_id": number, "transferred_from": transferred_from}
+    story.say(CallStarted(**told), at(), native=("1",))
+    if transferred_from:
+        story.say(CallAnswered(**told, leg_id="201", ext="201"), at(seconds=10), native=("1", "201"))
+    story.say(CallLegRang(**told, **handed), at(seconds=20), native=("1", number))
+    story.say(CallAnswered(**told, **handed), at(seconds=40), native=("1", number))
+    end = CallEnded(
+        **told, started_at=at(), ended_at=at(minutes=2), cause="answered", exts_rung=("201", number)
+    )
+    story.say(end, at(minutes=2), native=("1",))
+
+
+def test_a_call_handed_on_to_an_employees_own_phone_is_his_talk() -> None:
+    """G9, R0.50: he talked last, or alone of several phones that rang; his leg has a number and no extension."""
+    ivan = EmployeeChanged(employee_id="ivan", name="Иван", phones=("+79160000202",))
+    for by in ("201", None):
+        story = Story(Directory.build([Story().say(ivan, at(days=-9))]))
+        forwarded(story, transferred_from=by)
+        assert [i.employee_id for i in story.fold().inquiries] == ["ivan"], by
+
+
+def test_a_leg_that_a_provider_merely_numbers_is_nobodys_phone() -> None:
+    story = Story()
+    forwarded(story, transferred_from="201", number="1710000000.10001")
+    assert [i.employee_id for i in story.fold().inquiries] == ["ext:201"]

@@ -19,6 +19,7 @@ from domain.facts.calls import (
     CallTransferred,
 )
 from domain.identity import row_id
+from domain.phones import normalise
 from tests.oracle.who import in_order
 
 
@@ -164,7 +165,15 @@ def last_ext(
     people: list[Event], facts: list[Event], end: CallEnded | None, direction: str, *, talked: bool
 ) -> str | None:
     """The extension that talked last, or at least dialled."""
-    spoke = [f.data.ext for f in people if isinstance(f.data, CallAnswered) and f.data.ext]
+    spoke = []
+    for fact in people:
+        said = fact.data
+        assert isinstance(said, CallAnswered)
+        rang = any(
+            isinstance(f.data, CallLegRang) and f.data.leg_id == said.leg_id and not f.data.ext for f in facts
+        )
+        outside = normalise(said.leg_id).e164 and (rang or said.transferred_from)
+        spoke += [said.ext] if said.ext else [said.leg_id] if outside else []
     dialled = [f.data.ext for f in facts if isinstance(f.data, CallStarted) and f.data.ext]
     if talked and spoke:
         return spoke[-1]

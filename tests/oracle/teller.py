@@ -92,6 +92,8 @@ class Teller(Draws):
             if picked == "person" and self.chance(5):
                 other = self.one(EXTS[::-1])
                 moved = {**base, "leg_id": other, "ext": other, "transferred_from": ext}
+                if self.chance(3):
+                    moved |= {"leg_id": OWN[1:], "ext": None}
                 tell(c.CallAnswered(**moved), answered + self.one((30, 0)) * SECOND, other)
         if how == "leg" and "leg" not in lost:
             tell(c.CallLegEnded(**base, ext=ext, leg_id=ext, status="busy"), answered, ext)
