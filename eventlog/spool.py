@@ -255,7 +255,7 @@ class Spool:
             await self._mend()
 
     async def _open(self) -> None:
-        opened = EmbeddedLog(self.path, max_record_bytes=self._max_record_bytes)
+        opened = EmbeddedLog(self.path, shared=False, max_record_bytes=self._max_record_bytes)
         try:
             await opened.start()
             self._log = opened

@@ -69,7 +69,8 @@ class IngestDeps:
 
     ``key_secret``: for partition keys; the same in all processes and for ever. ``deadline_s``: from the whole body to
     the answer. With ``drain`` the application ships the spool to the log while it runs. With ``accept_received_header``
-    the header `RECEIVED_HEADER` says when a delivery came: only for replaying history and for tests.
+    the header `RECEIVED_HEADER` says when a delivery came: only for replaying history and for tests. ``left``: how many
+    records wait in spools of front doors that no longer run.
     """
 
     log: EventLog
@@ -83,6 +84,7 @@ class IngestDeps:
     adapters: Mapping[str, Adapter] = field(default_factory=adapters)
     drain: bool = True
     accept_received_header: bool = False
+    left: Callable[[], int] = field(default=lambda: 0)
 
 
 def build_app(deps: IngestDeps) -> web.Application:

@@ -79,6 +79,11 @@ SPOOL_FAILURES = Meaning(
 SPOOL_ASIDE = Meaning(
     "leadfold_ingest_spool_set_aside_total", "counter", "Spooled records that nothing could be done with."
 )
+SPOOL_LEFT = Meaning(
+    "leadfold_ingest_spool_left_records",
+    "gauge",
+    "Records in the spool of a front door that no longer runs (processes was lowered), on their way to the log.",
+)
 
 METRICS: Final = (
     DELIVERIES,
@@ -101,6 +106,7 @@ METRICS: Final = (
     SPOOL_SHIPPED,
     SPOOL_FAILURES,
     SPOOL_ASIDE,
+    SPOOL_LEFT,
 )
 
 _FAST: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10)

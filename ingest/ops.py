@@ -46,6 +46,7 @@ class _Ops:
                 "ok": spool.available,
                 "reason": None if spool.available else "it cannot be written" if room else "it is full",
                 "depth": spool.depth,
+                "left": deps.left(),
                 "bytes": spool.bytes,
                 "room_bytes": room,
                 "oldest_age_s": spool.oldest_age_s(),
@@ -71,6 +72,7 @@ class _Ops:
             m.CONNECTIONS: connections.open,
             m.CLOSED_SLOW: connections.closed("slow"),
             m.CLOSED_CROWDED: connections.closed("crowded"),
+            m.SPOOL_LEFT: door.deps.left(),
         }
         if (spool := door.deps.spool) is not None:
             values |= {

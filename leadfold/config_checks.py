@@ -8,6 +8,7 @@ from datetime import date
 from typing import Final
 
 from ingest.adapters.registry import providers
+from leadfold import doors
 from leadfold.settings import Settings
 from leadfold.source_settings import source_config
 
@@ -28,6 +29,7 @@ def contradictions(settings: Settings) -> list[Found]:
         *_offices(settings),
         *_secrets(settings),
         *_ports(settings),
+        *_front_doors(settings),
         *_extensions(settings),
         *_numbers(settings),
         *_plans(settings),
@@ -80,6 +82,7 @@ def _secrets(settings: Settings) -> Iterator[Found]:
             yield ("sources", index, "signing_secret"), "only native sources are signed so"
 
 
+_LAST_PORT: Final = 65_535
 #: Ports that nobody needs to know: their defaults give way (`Settings.ops_port`).
 _GIVE_WAY: Final = {("ingest", "ops_port"), ("projector", "port")}
 
@@ -92,12 +95,32 @@ def _ports(settings: Settings) -> Iterator[Found]:
         ("reports", "port"),
         ("projector", "port"),
     ):
-        port = getattr(getattr(settings, section), name)
+        first = getattr(getattr(settings, section), name)
         if (section, name) in _GIVE_WAY and name not in getattr(settings, section).model_fields_set:
             continue
-        if port and port in seen:
-            yield (section, name), f"port {port} is already that of [{seen[port]}]"
-        seen[port] = section
+        count = settings.ingest.processes if name == "ops_port" and first else 1
+        for port in range(first, first + count):
+            if port and port in seen:
+                yield (section, name), f"port {port} is already that of [{seen[port]}]"
+            seen[port] = section
+
+
+def _front_doors(settings: Settings) -> Iterator[Found]:
+    given = settings.ingest
+    if given.processes == 1:
+        return
+    if not doors.SPREADS:
+        yield (
+            ("ingest", "processes"),
+            "this system does not spread connections over processes (SO_REUSEPORT, as Linux has it): leave it at 1",
+        )
+    last_port = given.ops_port + given.processes - 1
+    if last_port > _LAST_PORT:
+        yield ("ingest", "ops_port"), f"the last of {given.processes} processes would have port {last_port}"
+    try:
+        doors.port_after(given.status_url, 1)
+    except ValueError as error:
+        yield ("ingest", "status_url"), f"{error}: further processes are asked at the ports after it"
 
 
 def _extensions(settings: Settings) -> Iterator[Found]:

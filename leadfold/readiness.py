@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import aiohttp
 
+from leadfold import doors
 from leadfold.announce import OPS, announced
-from leadfold.settings import Ingest, Projector, Reports, Settings, local_host
+from leadfold.settings import Projector, Reports, Settings, local_host
 
-PARTS: Final = ("ingest", "project", "report")
 _PATIENCE_S: Final = 2.0
 
 
@@ -34,26 +34,29 @@ class Readiness:
     checks: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
+def parts(settings: Settings) -> tuple[str, ...]:
+    """The names of all parts: each front door, the projector, the pages."""
+    return (*doors.names(settings), "project", "report")
+
+
 def address_of(settings: Settings, part: str) -> Address | None:
-    """Where to ask a part of `PARTS`: its ``status_url``, else where it announced itself on this machine, else its port.
+    """Where to ask one of `parts`: its ``status_url``, else where it announced itself on this machine, else its port.
 
     None: there is nobody to ask. With the embedded log a part that did not announce itself does not run, and whoever
     answers on its port is not ours.
     """
-    sections: dict[str, Ingest | Projector | Reports] = {
-        "ingest": settings.ingest,
-        "project": settings.projector,
-        "report": settings.reports,
-    }
-    section = sections[part]
-    found = announced(settings, OPS if part == "ingest" else part)
-    if section.status_url:
-        return Address(section.status_url.rstrip("/"), found.pid if found else None, given=True)
+    if part in ("project", "report"):
+        section: Projector | Reports = settings.projector if part == "project" else settings.reports
+        found, given, host, port = announced(settings, part), section.status_url, section.host, section.port
+    else:
+        number = doors.number_of(part)
+        found = announced(settings, doors.numbered(OPS, number))
+        given = doors.port_after(settings.ingest.status_url, number - 1)
+        host, port = settings.ingest.ops_host, settings.ops_port_of(number)[0]
+    if given:
+        return Address(given.rstrip("/"), found.pid if found else None, given=True)
     if found is not None:
         return Address(found.url, found.pid)
-    host, port = section.host, section.port
-    if isinstance(section, Ingest):
-        host, port = section.ops_host, section.ops_port
     return None if port == 0 or settings.embedded_log else Address(f"http://{local_host(host)}:{port}")
 
 

@@ -63,18 +63,26 @@ class Ingest(Section):
 
     host: Host = "0.0.0.0"  # noqa: S104 - webhooks come from outside
     port: Port = 8080
+    processes: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="front doors that share address and limits, each a process with a spool of its own (Linux)",
+    )
     public_url: str = Field(
         "", pattern=r"^(https?://[^\s]+)?$", description="how providers reach us, if not http://host:port"
     )
     status_url: str = Field(
         "",
         pattern=r"^(https?://[^\s]+)?$",
-        description="where commands on other machines ask how it is (its ops address); empty: on this one",
+        description="where commands on other machines ask how it is (its ops address, further processes at the next "
+        "ports); empty: on this one",
     )
     ops_host: Host = Field("127.0.0.1", description="address of its /metrics and detailed /readyz")
     ops_port: Port = Field(
         8083,
-        description="their port; left out, another one is taken when this is in use; 0: the system chooses",
+        description="their port, the next ones for further processes; left out, another one is taken when this is in "
+        "use; 0: the system chooses",
     )
     deadline_s: float = Field(
         2.0, gt=0, le=60, description="a delivery is answered within this time (design §4)"
@@ -239,19 +247,24 @@ class Settings(BaseSettings):
 
     @property
     def ops_port(self) -> tuple[int, bool]:
-        """Where ingest tells of itself, and whether only there: see `_health_port`."""
+        """Where ingest, or its first process, tells of itself, and whether only there: see `_health_port`."""
+        return self.ops_port_of(1)
+
+    def ops_port_of(self, number: int) -> tuple[int, bool]:
+        """`ops_port` of the process of this number, from 1 on: each has the port after that of the one before."""
         if not self.ingest.port and "ops_port" not in self.ingest.model_fields_set:
             return 0, False
-        return self._health_port(self.ingest, "ops_port")
+        return self._health_port(self.ingest, "ops_port", number - 1)
 
     @property
     def projector_port(self) -> tuple[int, bool]:
         """Where the projector tells of itself, and whether only there: see `_health_port`."""
         return self._health_port(self.projector, "port")
 
-    def _health_port(self, section: Ingest | Projector, name: str) -> tuple[int, bool]:
+    def _health_port(self, section: Ingest | Projector, name: str, after: int = 0) -> tuple[int, bool]:
         """A port that somebody set is meant; a default one gives way, so that a second installation just runs."""
         port: int = getattr(section, name)
+        port += after if port else 0  # 0: the system chooses each
         if name in section.model_fields_set:
             return port, True
         meant = {self.ingest.port, self.reports.port}

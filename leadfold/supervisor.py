@@ -29,11 +29,12 @@ _SETTLED_S = 30.0
 
 @dataclass
 class Child:
-    """One part. ``stop_s``: how long it may take to end by itself."""
+    """One part. ``stop_s``: how long it may take to end by itself. ``takes_in``: it ends before the others do."""
 
     name: str
     arguments: Sequence[str]
     stop_s: float = 6.0
+    takes_in: bool = False
     process: asyncio.subprocess.Process | None = field(default=None, repr=False)
     restarts: int = 0
 
@@ -146,14 +147,13 @@ class Supervisor:
         )
 
     async def stop(self) -> None:
-        """End the first child, then the others together: SIGTERM and, when that takes too long, SIGKILL.
+        """End those that take things in, then the others: SIGTERM and, when that takes too long, SIGKILL.
 
-        The first is the one that takes things in; what it took is seen through by the others.
+        What was taken in is seen through by the others.
         """
         self._stopping.set()
-        first, *others = self._children
-        await _end(first)
-        await asyncio.gather(*(_end(child) for child in others))
+        for takes_in in (True, False):
+            await asyncio.gather(*(_end(child) for child in self._children if child.takes_in is takes_in))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 import psycopg
 import structlog
 
 from eventlog.contract import EventLog
 from eventlog.open import LogSettings, open_log
+from leadfold.doors import numbered
 from leadfold.embedded_postgres import EmbeddedPostgres
 from leadfold.lock import FolderLock
 from leadfold.settings import Settings
@@ -19,6 +22,8 @@ from leadfold.source_settings import source_infos
 from projector.settings import Limits, ProjectorSettings
 
 log = structlog.get_logger(__name__)
+
+_SPOOL: Final = re.compile(r"spool(?:-(\d{1,3}))?\.db")
 
 
 # --- the log ------------------------------------------------------------------------------------------------------
@@ -67,9 +72,19 @@ async def event_log(settings: Settings, *, writable: bool = False) -> AsyncItera
         await log.close()
 
 
-def spool_path(settings: Settings) -> Path:
-    """Where ingest keeps what the log did not take in time."""
-    return settings.data_dir / "spool" / "spool.db"
+def spool_path(settings: Settings, number: int = 1) -> Path:
+    """Where the front door of this number keeps what the log did not take in time."""
+    return settings.data_dir / "spool" / f"{numbered('spool', number)}.db"
+
+
+def spools(settings: Settings) -> dict[int, Path]:
+    """The spools that there are, by the number of their front door: also of those that no longer run."""
+    found = {}
+    for path in (settings.data_dir / "spool").glob("spool*.db"):
+        number = _SPOOL.fullmatch(path.name)
+        if number is not None:
+            found[int(number[1] or 1)] = path
+    return dict(sorted(found.items()))
 
 
 def private_folder(path: Path) -> Path:

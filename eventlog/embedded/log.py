@@ -31,6 +31,7 @@ from eventlog.deadlines import Deadlines
 from eventlog.embedded.file import connect, prepare
 from eventlog.embedded.rows import decode, encode
 from eventlog.embedded.subscription import EmbeddedSubscription
+from eventlog.embedded.turns import Turns
 from eventlog.embedded.writer import Job, Writer
 
 log = structlog.get_logger(__name__)
@@ -61,6 +62,7 @@ class EmbeddedLog(EventLog):
     Args:
         path: the file; beside it SQLite keeps ``-wal`` and ``-shm``.
         create: make the file when it is missing; otherwise `start` refuses.
+        shared: other processes may write it too; it is written in fair turns then.
         max_record_bytes: limit of key + value + headers.
         queue_bytes: appends beyond this fail at once instead of filling the memory while the disk does not answer.
     """
@@ -72,10 +74,12 @@ class EmbeddedLog(EventLog):
         path: Path,
         *,
         create: bool = True,
+        shared: bool = True,
         max_record_bytes: int = MAX_RECORD_BYTES,
         queue_bytes: int = QUEUE_BYTES,
     ) -> None:
         self.path = path
+        self._shared = shared
         self._create = create
         self._max_record_bytes = max_record_bytes
         self._queue_bytes = queue_bytes
@@ -164,7 +168,8 @@ class EmbeddedLog(EventLog):
             return future
         size = sum(check_records(records, self._max_record_bytes))
         if self._writer is None or self._deadlines is None:  # readers never have them
-            self._writer = Writer(self.path, self._changed.set, self._counts)
+            turns = Turns(self.path) if self._shared else None
+            self._writer = Writer(self.path, self._changed.set, self._counts, turns)
             self._deadlines = Deadlines()
         if self._writer.queued_bytes + size > self._queue_bytes:
             self._counts["append_unavailable"] += 1

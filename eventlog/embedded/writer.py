@@ -26,6 +26,7 @@ import structlog
 from eventlog.contract import AppendFailed, AppendUnknown, LogUnavailable, Position
 from eventlog.embedded.file import connect, is_damaged, primary_code, stored_after
 from eventlog.embedded.rows import Row
+from eventlog.embedded.turns import Turns
 
 log = structlog.get_logger(__name__)
 
@@ -69,8 +70,11 @@ class Writer:
     ``counts`` is the owner's: what became of appends (not of their records, but for ``appended``) and commits.
     """
 
-    def __init__(self, path: Path, on_stored: Callable[[], None], counts: dict[str, int]) -> None:
+    def __init__(
+        self, path: Path, on_stored: Callable[[], None], counts: dict[str, int], turns: Turns | None = None
+    ) -> None:
         self._path = path
+        self._turns = turns  # with other processes that write; None: there are none
         self._on_stored = on_stored
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
@@ -122,10 +126,16 @@ class Writer:
     def _run(self) -> None:
         try:
             while (batch := self._take()) is not None:
-                if batch:
-                    self._store(batch)
+                try:
+                    if batch:
+                        self._store(batch)
+                finally:
+                    if self._turns is not None:
+                        self._turns.give()
         finally:
             self._drop_connection()
+            if self._turns is not None:
+                self._turns.close()
             self._call(self._ended.set)
 
     def _take(self) -> list[Job] | None:
@@ -145,6 +155,8 @@ class Writer:
                     return None
                 self._queue.put(None)  # again, after this batch
                 break
+            if not jobs and self._turns is not None:
+                self._turns.take()  # what comes while we wait for it goes with this commit; deadlines go on
             jobs.append(job)
             rows += len(job.rows)
             size += job.size

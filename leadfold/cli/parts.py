@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -32,22 +33,41 @@ def prepare(part: str) -> Config:
     return current
 
 
-def ingest() -> None:
+def ingest(
+    number: Annotated[
+        int, typer.Option("--number", min=0, hidden=True, help="Only the front door of this number.")
+    ] = 0,
+) -> None:
     """Take webhooks in: authenticate, translate, make durable, answer. `/healthz` and `/readyz` beside them, for everybody.
 
-    `/metrics` and what `/readyz` knows in detail are on `[ingest] ops_host` and `ops_port`, not for the world.
+    `/metrics` and what `/readyz` knows in detail are on `[ingest] ops_host` and `ops_port`, not for the world. With
+    `[ingest] processes` above 1 it starts so many front doors on the one address, restarts one that dies, and ends all of
+    them on Ctrl-C or SIGTERM.
 
     Needs the event log only (with `[log] engine = "kafka"`, Kafka); while the log is away deliveries wait in the spool
     under `data_dir/spool`, so keep that folder. Also publishes the directory of `leadfold.toml` and follows its changes.
 
     Example: `leadfold ingest --config /etc/leadfold/leadfold.toml`
     """
+    from leadfold.doors import numbered
     from leadfold.services import base
     from leadfold.services.ingest import ingest as serve
 
-    current = prepare("ingest")
+    current = prepare(numbered("ingest", number or 1))
     address = current.settings.ingest
-    served(lambda: base.run(serve(current)), "ingest", address.host, address.port)
+    if address.processes > 1 and not number:
+        raise typer.Exit(asyncio.run(_several(current)))
+    served(lambda: base.run(serve(current, number or 1)), "ingest", address.host, address.port)
+
+
+async def _several(current: Config) -> int:
+    """The front doors, each a process of its own."""
+    from leadfold.cli.together import address_held, together
+    from leadfold.services.base import stop_on_signals
+
+    stop = stop_on_signals()
+    with address_held(current.settings) as port:
+        return await together(current, port, (), stop, None, lambda _: None, logs=None)
 
 
 def project() -> None:
@@ -73,12 +93,17 @@ def served(work: Callable[[], None], table: str, host: str, port: int) -> None:
     try:
         work()
     except OSError as error:
-        if error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES):
-            setting = error.filename or "port"
-            where = f"{host}:{port}" if setting == "port" else f"its {setting}"
-            fail(
-                f"cannot listen on {where}: {os.strerror(error.errno).lower()}. "
-                f"Another one: {setting} in [{table}], or LEADFOLD_{table.upper()}__{setting.upper()}",
-                Exit.REFUSED,
-            )
-        raise
+        cannot_listen(error, table, host, port)
+
+
+def cannot_listen(error: OSError, table: str, host: str, port: int) -> NoReturn:
+    """End the command when ``error`` says that an address cannot be had; raise it when it says something else."""
+    if error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES):
+        setting = error.filename or "port"
+        where = f"{host}:{port}" if setting == "port" else f"its {setting}"
+        fail(
+            f"cannot listen on {where}: {os.strerror(error.errno).lower()}. "
+            f"Another one: {setting} in [{table}], or LEADFOLD_{table.upper()}__{setting.upper()}",
+            Exit.REFUSED,
+        )
+    raise error

@@ -46,10 +46,11 @@ def status(
 
 async def collect(current: Config) -> dict[str, Any]:
     """Everything that `leadfold status --json` prints. What cannot be found out is None, with the reason beside it."""
-    from leadfold.readiness import PARTS
+    from leadfold.readiness import parts as names_of
 
     settings = current.settings
-    parts = dict(zip(PARTS, await asyncio.gather(*(_part(settings, name) for name in PARTS)), strict=True))
+    names = names_of(settings)
+    parts = dict(zip(names, await asyncio.gather(*(_part(settings, name) for name in names)), strict=True))
     log, projection = await _log_and_projection(settings)
     return {
         "ready": all(part["ready"] for part in parts.values()),

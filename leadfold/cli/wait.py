@@ -90,32 +90,34 @@ async def waited(
 
 
 async def spool_depth(settings: Settings) -> int:
-    """Records in the spool: asked of an ingest elsewhere, or counted in the file, for which ingest need not answer.
+    """Records in all spools: asked of an ingest elsewhere, or counted in the files, for which ingest need not answer.
 
     Raises:
         LogUnavailable: how many wait is unknown now, and not none.
     """
-    from leadfold.wiring import spool_path
+    from leadfold.doors import names
+    from leadfold.wiring import spools
 
-    path = spool_path(settings)
-    if settings.ingest.status_url or not path.exists():
-        return await _asked(settings)
-    return await _counted(path)
+    files = spools(settings)
+    if settings.ingest.status_url or not files:
+        return sum([await _asked(settings, name) for name in names(settings)])
+    return sum([await _counted(path) for path in files.values()])
 
 
-async def _asked(settings: Settings) -> int:
+async def _asked(settings: Settings, name: str) -> int:
     from leadfold.readiness import address_of, ask
 
-    address = address_of(settings, "ingest")
+    address = address_of(settings, name)
     told = None if address is None else await ask(address)
     if address is None or told is None:
         if address is not None and address.given:
             raise LogUnavailable(f"ingest does not answer at {address.url}: its spool is unknown")
         return 0
-    depth = told.checks.get("spool", {}).get("depth", 0)
-    if not isinstance(depth, int):
+    spool = told.checks.get("spool", {})
+    depth, left = spool.get("depth", 0), spool.get("left", 0)
+    if not isinstance(depth, int) or not isinstance(left, int):
         raise LogUnavailable(f"{address.url} does not tell how much waits in its spool")
-    return depth
+    return depth + left
 
 
 async def _counted(path: Path) -> int:

@@ -112,11 +112,13 @@ async def served(
     stop_s: float = 3.0,
     backlog: int = 128,
     fixed: bool = True,
+    shared: bool = False,
 ) -> AsyncIterator[str]:
     """Serve an application while inside; gives its address from this machine.
 
     ``backlog``: connections not yet taken. A port that is not ``fixed`` gives way to whoever has it already: the system
-    chooses another one, and commands on this machine find it by the announcement.
+    chooses another one, and commands on this machine find it by the announcement. One that is ``shared`` may be listened
+    on by further processes of ours: the system spreads connections over them.
 
     Raises:
         OSError: the address is taken.
@@ -126,7 +128,7 @@ async def served(
     await runner.setup()
     try:
         try:
-            await web.TCPSite(runner, host, port, backlog=backlog).start()
+            await web.TCPSite(runner, host, port, backlog=backlog, reuse_port=shared or None).start()
         except OSError as error:
             if fixed or error.errno != errno.EADDRINUSE:
                 raise

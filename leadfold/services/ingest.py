@@ -1,4 +1,4 @@
-"""``leadfold ingest``: the front door, the spool, and the directory of leadfold.toml on the log."""
+"""``leadfold ingest``: a front door, its spool, and (the first one) the directory of leadfold.toml on the log."""
 
 from __future__ import annotations
 
@@ -6,44 +6,44 @@ import asyncio
 import contextlib
 import resource
 import sys
-from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 
-import psycopg
 import structlog
 from aiohttp import web
 
 from domain.event import Event
-from eventlog.contract import AppendFailed, EventLog, LogError, LogUnavailable
-from eventlog.sealing import seal
+from eventlog.contract import EventLog, LogError, LogUnavailable
 from eventlog.spool import Spool
 from ingest.app import DOOR, IngestDeps, build_app
 from ingest.limits import Limits
 from ingest.ops import ops_app
 from ingest.sources import SourceBook
-from leadfold import config_sync
 from leadfold.announce import OPS
 from leadfold.config_file import Config
+from leadfold.doors import numbered, share
 from leadfold.services.base import changes, ended, lasting, served, stop_on_signals
+from leadfold.services.directory import DirectoryPublisher, published_before
+from leadfold.services.left_spools import LeftSpools
 from leadfold.settings import Settings
 from leadfold.source_settings import dictionary_of, source_configs
-from leadfold.wiring import make_log, private_folder, running_database_url, spool_path
+from leadfold.wiring import make_log, private_folder, spool_path
 
 log = structlog.get_logger(__name__)
 
-_APPEND_S = 10.0
 _AGAIN_S = 2.0
 #: Connections that the system may hold for us while the loop is busy.
 _BACKLOG = 1024
 #: Open files that are no connections: log, spool, Kafka, Python's own.
 _OTHER_FILES = 200
+#: Room of a front door's spool at least, as the setting has it for all of them.
+_LEAST_ROOM = 1_048_576
 #: So often the words of the dictionary that came as events are asked from the read models.
 _WORDS_S = 60.0
 
 
-async def ingest(config: Config) -> None:
-    """Run until SIGTERM.
+async def ingest(config: Config, number: int = 1) -> None:
+    """Run the front door of this number, from 1 to `[ingest] processes`, until SIGTERM.
 
     Raises:
         LogRefused: log or spool must not be used. OSError: the address is taken.
@@ -54,14 +54,15 @@ async def ingest(config: Config) -> None:
     settings = config.settings
     with contextlib.suppress(OSError):  # on a read-only disk: the spool says so, and is tried again
         private_folder(spool_path(settings).parent)
-    event_log = make_log(settings, writable=True, client_id="leadfold-ingest")
-    spool = Spool(spool_path(settings), max_bytes=settings.ingest.spool_max_bytes)
+    event_log = make_log(settings, writable=True, client_id=numbered("leadfold-ingest", number))
+    room = share(settings, settings.ingest.spool_max_bytes, _LEAST_ROOM)
+    spool = Spool(spool_path(settings, number), max_bytes=room)
     try:
         with contextlib.suppress(LogUnavailable):  # it goes on trying; until then deliveries go to the spool
             await event_log.start()
         opening = await _opened(spool)
         try:
-            await _serve(config, event_log, spool, stop)
+            await _serve(config, number, event_log, spool, stop)
         finally:
             await ended(*opening)
     finally:
@@ -91,9 +92,11 @@ async def _open_at_last(spool: Spool) -> None:
             return
 
 
-async def _serve(config: Config, event_log: EventLog, spool: Spool, stop: asyncio.Event) -> None:
+async def _serve(config: Config, number: int, event_log: EventLog, spool: Spool, stop: asyncio.Event) -> None:
     settings = config.settings
     sources = Sources(settings)
+    left = LeftSpools(settings, event_log)
+    publisher = DirectoryPublisher(event_log, settings)
     deps = IngestDeps(
         log=event_log,
         spool=spool,
@@ -102,21 +105,28 @@ async def _serve(config: Config, event_log: EventLog, spool: Spool, stop: asynci
         limits=limits(settings),
         deadline_s=settings.ingest.deadline_s,
         accept_received_header=settings.ingest.accept_received_header,
+        left=lambda: left.depth,
     )
-    publisher = DirectoryPublisher(event_log, settings)
-    tasks = [
-        asyncio.create_task(lasting(name, work), name=name)
-        for name, work in (
-            ("directory", publisher.run),
-            ("config", partial(_follow, config, sources, publisher)),
-            ("dictionary", sources.learn),
-        )
-    ]
+    works: dict[str, Callable[[], Awaitable[None]]] = {
+        "config": partial(_follow, config, sources, publisher if number == 1 else None),
+        "dictionary": sources.learn,
+    }
+    if number == 1:  # once for the installation
+        works |= {"directory": publisher.run, "left spools": left.run}
+    tasks = [asyncio.create_task(lasting(name, work), name=name) for name, work in works.items()]
     try:
         app, given = build_app(deps), settings.ingest
         async with (
-            _ops(ops_app(app[DOOR]), settings) as ops,
-            served(app, settings, "ingest", given.host, given.port, backlog=_BACKLOG) as address,
+            _ops(ops_app(app[DOOR]), settings, number) as ops,
+            served(
+                app,
+                settings,
+                numbered("ingest", number),
+                given.host,
+                given.port,
+                backlog=_BACKLOG,
+                shared=given.processes > 1,
+            ) as address,
         ):
             log.info("ingest.serving", address=address, ops=ops, sources=len(sources.book))
             await stop.wait()
@@ -125,25 +135,26 @@ async def _serve(config: Config, event_log: EventLog, spool: Spool, stop: asynci
 
 
 @contextlib.asynccontextmanager
-async def _ops(app: web.Application, settings: Settings) -> AsyncIterator[str]:
+async def _ops(app: web.Application, settings: Settings, number: int) -> AsyncIterator[str]:
     """Serve health and metrics beside. Raises OSError that names the setting."""
     given = settings.ingest
-    port, fixed = settings.ops_port
+    port, fixed = settings.ops_port_of(number)
     async with contextlib.AsyncExitStack() as stack:
         try:
             address = await stack.enter_async_context(
-                served(app, settings, OPS, given.ops_host, port, fixed=fixed)
+                served(app, settings, numbered(OPS, number), given.ops_host, port, fixed=fixed)
             )
         except OSError as error:
             raise OSError(error.errno, error.strerror, "ops_port") from error
         yield address
 
 
-async def _follow(config: Config, sources: Sources, publisher: DirectoryPublisher) -> None:
+async def _follow(config: Config, sources: Sources, publisher: DirectoryPublisher | None) -> None:
     """Take over sources and directory of a changed leadfold.toml; the rest of it needs a restart."""
     async for fresh in changes(config):
         sources.take(fresh.settings)
-        publisher.want(fresh.settings)
+        if publisher is not None:
+            publisher.want(fresh.settings)
         log.info("ingest.reloaded", sources=len(sources.book))
 
 
@@ -185,88 +196,17 @@ def room_for(connections: int) -> int:
 
 
 def limits(settings: Settings) -> Limits:
-    """Limits of the front door."""
+    """Limits of one front door: its share of those that are meant for all."""
     given = settings.ingest
     return Limits(
         max_body=given.max_body_bytes,
         max_fields=given.max_fields,
         max_depth=given.max_depth,
         max_batch=given.max_batch,
-        max_in_flight=given.max_in_flight,
-        max_connections=room_for(given.max_connections),
+        max_in_flight=share(settings, given.max_in_flight, 10),
+        max_connections=room_for(share(settings, given.max_connections, 10)),
         read_timeout_s=given.read_timeout_s,
         idle_timeout_s=given.idle_timeout_s,
-        rate_per_s=given.rate_per_s or None,
-        rate_burst=given.rate_burst,
+        rate_per_s=given.rate_per_s / given.processes or None,
+        rate_burst=share(settings, given.rate_burst, 1),
     )
-
-
-class DirectoryPublisher:
-    """Brings the directory of the settings onto the log, and tries until it is there."""
-
-    def __init__(self, event_log: EventLog, settings: Settings) -> None:
-        self._log = event_log
-        self._settings = settings
-        self._wanted = asyncio.Event()
-        self._wanted.set()
-
-    def want(self, settings: Settings) -> None:
-        """The settings to publish now."""
-        self._settings = settings
-        self._wanted.set()
-
-    async def run(self) -> None:
-        """Publish whenever there is something new, until cancelled."""
-        while True:
-            await self._wanted.wait()
-            self._wanted.clear()
-            try:
-                count = await self.publish()
-            except (AppendFailed, LogUnavailable, OSError) as error:
-                log.warning("directory.not_published", error=str(error))
-                self._wanted.set()
-                await asyncio.sleep(_AGAIN_S)
-            else:
-                if count:
-                    log.info("directory.published", events=count)
-
-    async def publish(self) -> int:
-        """Append what has changed; how many events. Raises AppendFailed, LogUnavailable, OSError."""
-        settings = self._settings
-        state = config_sync.load_state(settings.data_dir) or await self._recovered(settings)
-        events, after = config_sync.plan(
-            config_sync.items(settings),
-            state,
-            now=datetime.now(UTC),
-            key_secret=settings.secrets.key_secret.get_secret_value().encode(),
-        )
-        if events:
-            await self._log.append([seal(event) for event in events], deadline_s=_APPEND_S)
-            await asyncio.to_thread(config_sync.save_state, settings.data_dir, after)
-        return len(events)
-
-    async def _recovered(self, settings: Settings) -> config_sync.State:
-        """What was published, when our own note of it is lost: on an empty log nothing, else ask the read models."""
-        if not any(following for _, following in (await self._log.bounds()).values()):
-            return config_sync.State()
-        return config_sync.from_events(await published_before(settings))
-
-
-async def published_before(settings: Settings) -> Sequence[Event]:
-    """Directory events that the read models know; none when they do not answer."""
-    from projector.database import address
-    from projector.readmodel.history import directory_query, event_of
-    from projector.readmodel.live import DIRECTORY_TYPES, NoLiveBuild, live_schema
-
-    url = await asyncio.to_thread(running_database_url, settings)
-    if url is None:
-        return []
-    try:
-        async with await psycopg.AsyncConnection.connect(**address(url)) as conn:
-            schema = await live_schema(conn)
-            async with conn.cursor(binary=True) as cursor:
-                await cursor.execute(directory_query(schema, DIRECTORY_TYPES).encode())
-                return [event_of(row) for row in await cursor.fetchall()]
-    except (psycopg.Error, NoLiveBuild) as error:
-        log.warning("directory.unknown_before", error=type(error).__name__)
-        return []
