@@ -24,7 +24,9 @@ class Rules(BaseModel):
     continue_days: int = Field(30, ge=0, description="L2, L3")
     reopen_days: int = Field(30, ge=0, description="L6")
     won_join_days: int = Field(7, ge=0, description="L5")
-    request_return_hours: int = Field(24, ge=0, description="L11: our call after a form joins it")
+    request_return_hours: int = Field(
+        24, ge=0, description="L11: our call after a form or an unanswered chat joins it"
+    )
     missed_window_hours: int = Field(24, ge=0, description="L10: further missed calls are the same inquiry")
     missed_return_hours: int = Field(72, ge=0, description="L8: our call after a missed one is its return")
     outgoing_category_hours: int = Field(

@@ -76,7 +76,7 @@ RULES = {
     "continue_days": "an inquiry joins the open lead if its last touch is not longer ago (L2, L3)",
     "reopen_days": "a target inquiry opens a lost lead again if it was lost not longer ago (L6)",
     "won_join_days": "a non-target inquiry joins a won lead if it was won not longer ago (L5)",
-    "request_return_hours": "our call after a form is the answer to it (L11)",
+    "request_return_hours": "our call after a form, or a chat in which nobody replied, is the answer to it (L11)",
     "missed_window_hours": "further missed calls of the client are the same inquiry (L10)",
     "missed_return_hours": "our call after a missed one is its return (L8)",
     "outgoing_category_hours": "a category told by phone means our call of not longer ago that answered nothing (D-0.10)",

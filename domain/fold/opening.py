@@ -18,6 +18,9 @@ from domain.refs import kind_of
 
 _OPENING = ("inquiry", "call", "chat", "form")
 """Kinds of refs by which a fact names what opened an inquiry."""
+_REQUESTS = ("site", "chat")
+"""Kinds of inquiries that ask for our answer in writing; a dialogue does while nobody has replied in it (L11)."""
+_AWAIT_US = ("missed", *_REQUESTS)
 
 
 def open_inquiries(contacts: list[Contact], verdicts: list[Event], directory: Directory) -> Opened:
@@ -128,7 +131,7 @@ def _incoming(opened: Opened, contact: Contact, directory: Directory) -> None:
         return
     if call.talked:
         for waited in opened.inquiries:
-            if waited.kind in ("missed", "site") and waited.reached_at is None:
+            if waited.kind in _AWAIT_US and waited.reached_at is None:
                 waited.reached_at = contact.answered_at
                 waited.processed_at = waited.processed_at or contact.at
                 if waited.kind == "missed":
@@ -157,7 +160,7 @@ def _outgoing(opened: Opened, contact: Contact, calls: _OurCalls, early: list[Ev
         if i.reached_at is None
         and (
             (i.kind == "missed" and contact.at - _last_ring(i) <= rules.span("missed_return_hours"))
-            or (i.kind == "site" and contact.at - i.opened_at <= rules.span("request_return_hours"))
+            or (i.kind in _REQUESTS and contact.at - i.opened_at <= rules.span("request_return_hours"))
         )
     ]
     asked = next(

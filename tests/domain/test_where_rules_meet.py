@@ -19,7 +19,7 @@ from domain.facts.sales import (
     SaleRecorded,
     WorkOrderOpened,
 )
-from domain.facts.sites import ChatAnswered, ChatFinished, ChatMessage
+from domain.facts.sites import ChatAnswered, ChatFinished, ChatMessage, ChatStarted, OfflineMessageLeft
 from tests.domain.story import PHONE, Story, at
 
 JIVO = "/jivo/chat"
@@ -190,3 +190,41 @@ def test_a_leg_that_a_provider_merely_numbers_is_nobodys_phone() -> None:
     story = Story()
     forwarded(story, transferred_from="201", number="1710000000.10001")
     assert [i.employee_id for i in story.fold().inquiries] == ["ext:201"]
+
+
+def left_message(story: Story, when: datetime) -> None:
+    """A message of a client who found nobody online."""
+    story.say(OfflineMessageLeft(chat_id="1", message_id="1", phone=PHONE), when, source=JIVO)
+
+
+def test_our_call_answers_a_message_that_was_left_when_nobody_was_online() -> None:
+    """L11, G9: one inquiry, and who called back has talked in it; later than a day it answers nothing."""
+    for hours, calls, who in ((20, 1, "ext:202"), (25, 0, None)):
+        story = Story()
+        left_message(story, at())
+        story.call("2", at(hours=hours), direction="out", ext="202")
+        (inquiry,) = story.fold().inquiries
+        assert (inquiry.kind, inquiry.calls, inquiry.employee_id) == ("chat", calls, who)
+        story.say(InquiryCategorised(call_id="2", category="repair"), at(hours=hours + 1))
+        kinds = [(i.kind, i.category_id) for i in story.fold().inquiries]
+        told = [("chat", None), ("phone", "repair")] if not calls else [("chat", "repair")]
+        assert kinds == told
+
+
+def test_our_call_after_a_chat_that_was_answered_is_a_mere_touch() -> None:
+    story = Story()
+    story.say(ChatStarted(chat_id="1", phone=PHONE), at(), source=JIVO)
+    story.say(ChatAnswered(chat_id="1", phone=PHONE, agent_id="oleg"), at(minutes=1), source=JIVO)
+    story.call("2", at(hours=1), direction="out", ext="202")
+    (inquiry,) = story.fold().inquiries
+    assert (inquiry.calls, inquiry.employee_id) == (0, "oleg")
+
+
+def test_a_client_who_left_a_message_and_calls_himself_is_reached() -> None:
+    """L9: his call is an inquiry of its own; our later call answers nothing."""
+    story = Story()
+    left_message(story, at())
+    story.call("2", at(hours=1))
+    story.call("3", at(hours=2), direction="out", ext="202")
+    told = [(i.kind, i.calls, i.reached_at is not None) for i in story.fold().inquiries]
+    assert told == [("chat", 0, True), ("phone", 1, True)]

@@ -46,6 +46,7 @@ def chats(facts: Sequence[Event], directory: Directory) -> list[Inquiry]:
                 ident, "chat", "in", opened, part[0].source_name, {f"chat:{chat_id}", f"inquiry:{ident}"}
             )
             one.facts = part
+            one.reached = any(_replied(f) for f in part)
             found.append(one)
     return found
 
@@ -72,6 +73,13 @@ def _moments(fact: Event) -> list[datetime]:
     """The moments a chat fact speaks of."""
     said = [m.at for m in fact.data.messages if m.at] if isinstance(fact.data, ChatFinished) else []
     return said or [fact.time]
+
+
+def _replied(fact: Event) -> bool:
+    """Somebody of ours took the dialogue or wrote in it."""
+    data = fact.data
+    wrote = isinstance(data, ChatFinished) and any(m.by == "agent" for m in data.messages)
+    return wrote or isinstance(data, ChatAnswered)
 
 
 def agent(inquiry: Inquiry) -> str | None:

@@ -96,7 +96,7 @@ class Unfolding:
         width = self.directory.rules_at(call.started_at).span("missed_window_hours")
         if not call.missed:
             for inquiry in self.found:
-                if call.talked and inquiry.kind in ("missed", "site") and not inquiry.reached:
+                if call.talked and inquiry.kind in ("missed", "site", "chat") and not inquiry.reached:
                     inquiry.reached = inquiry.processed = True
                     inquiry.missed_fate = "self" if inquiry.kind == "missed" else None
             self.open(call, "phone")
@@ -111,7 +111,8 @@ class Unfolding:
     def outgoing(self, call: Call) -> None:
         """We call."""
         rules = self.directory.rules_at(call.started_at)
-        widths = {"missed": rules.span("missed_return_hours"), "site": rules.span("request_return_hours")}
+        requests = dict.fromkeys(("site", "chat"), rules.span("request_return_hours"))
+        widths = {"missed": rules.span("missed_return_hours"), **requests}
         waiting = [
             i
             for i in self.found
