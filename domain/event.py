@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
 from domain.facts.base import Fact
+from domain.value import value
 
 TimeBasis = Literal["source", "received"]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Evidence:
     """The delivery a fact was translated from, verbatim but for redacted secrets.
 
@@ -29,7 +29,7 @@ class Evidence:
     adapter: str  # "sipuni@3": name and revision of the adapter that translated it
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class EvidencePointer:
     """Second and later facts of one delivery point to the first one, which carries the evidence."""
 
@@ -37,7 +37,7 @@ class EvidencePointer:
     event_id: UUID
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Event:
     """One fact in its envelope.
 

@@ -12,6 +12,7 @@ NAMESPACE: Final[UUID] = UUID("6b0c2f0a-6a2e-5d4c-9a57-1ead401d0001")
 _PREFIX: Final = NAMESPACE.bytes
 _VERSION_BITS: Final = ~((0xF000 << 64) | (0xC000 << 48))
 _VERSION_5: Final = (5 << 76) | (0x8000 << 48)
+_VARIANT: Final = {f"{digit:x}": "89ab"[digit & 3] for digit in range(16)}
 _UNKNOWN: Final = SafeUUID.unknown  # members of an Enum are looked up in Python
 _new, _set = object.__new__, object.__setattr__
 
@@ -23,6 +24,13 @@ def name_id(name: str) -> UUID:
     _set(made, "int", int.from_bytes(digest[:16], "big") & _VERSION_BITS | _VERSION_5)
     _set(made, "is_safe", _UNKNOWN)
     return made
+
+
+def _name_text(name: str) -> str:
+    """``str(name_id(name))`` without the object between."""
+    digits = sha1(_PREFIX + name.encode(), usedforsecurity=False).hexdigest()
+    variant = _VARIANT[digits[16]]
+    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
 
 
 def read_id(text: str) -> UUID:
@@ -42,7 +50,7 @@ def _make(kind: str, *parts: str) -> UUID:
 
 def event_id(source: str, *native: str) -> UUID:
     """Id of a fact: the source's path plus the provider's own identity of the fact (call id, phase, leg …)."""
-    return _make("event", source, *native)
+    return name_id("\x1f".join(("event", source, *native)))
 
 
 def inquiry_id(source: str, opening: str, native: str) -> UUID:
@@ -52,6 +60,11 @@ def inquiry_id(source: str, opening: str, native: str) -> UUID:
     provider's messages arrived first or was lost. ``opening`` is ``call``, ``chat``, ``form``, ``walkin`` …
     """
     return _make("event", source, opening, native)
+
+
+def inquiry_ref(source: str, opening: str, native: str) -> str:
+    """The ref of that inquiry, ``inquiry:`` and its id."""
+    return "inquiry:" + _name_text(f"event\x1f{source}\x1f{opening}\x1f{native}")
 
 
 def client_id(first_ref: str) -> UUID:

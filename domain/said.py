@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
-from uuid import UUID
 
-from domain.event import Event, Evidence, EvidencePointer, TimeBasis
+from domain.event import Event, Evidence, EvidencePointer
 from domain.facts.base import Fact
 from domain.facts.sites import ChatFact
 from domain.identity import event_id
 from domain.refs import KINDS, Strength, kind_of, ref, strength
+from domain.value import value
 
 if TYPE_CHECKING:
     from hashlib import _Hash as HASH
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 _BLOCK: Final = 64  # of SHA-256, bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Said:
     """One fact as an adapter read it from a delivery.
 
@@ -40,10 +39,13 @@ _PLACE: Final = {kind: _ORDER.index(strength(kind)) for kind in KINDS}
 
 
 _LAST: Final = _ORDER.index(Strength.WEAK)
+_STRONG: Final = tuple(f"{kind}:" for kind in KINDS if strength(kind) is Strength.STRONG)
 
 
 def _strongest(refs: tuple[str, ...]) -> str:
     """The first of the strongest kind in the order of the alphabet."""
+    if strong := [a_ref for a_ref in refs if a_ref.startswith(_STRONG)]:
+        return min(strong)
     best, place = refs[0], len(_ORDER)
     for a_ref in refs:
         here = _PLACE.get(kind_of(a_ref), _LAST)
@@ -86,34 +88,33 @@ def make_events(
     ``source`` is the path ``/provider/name``. Times become UTC.
     """
     events: list[Event] = []
-    first: UUID | None = None
     received = received.astimezone(UTC)
+    carried: Evidence | EvidencePointer = evidence
     for one in said:
-        ident = event_id(source, one.fact.TYPE, *one.native)
-        refs = tuple(dict.fromkeys(one.fact.refs(source)))
-        if isinstance(one.fact, ChatFact):
+        fact, time = one.fact, one.time
+        type_ = fact.TYPE
+        ident = event_id(source, type_, *one.native)
+        refs = tuple(dict.fromkeys(fact.refs(source)))
+        if isinstance(fact, ChatFact):
             # a dialogue taken up again after a day of silence is an inquiry with the id of its opening fact (R0.18)
             refs = tuple(dict.fromkeys((*refs, ref("inquiry", str(ident)))))
-        basis: TimeBasis = "source" if one.time else "received"
-        carried: Evidence | EvidencePointer = (
-            evidence if first is None else EvidencePointer(evidence.delivery_id, first)
-        )
-        first = first or ident
         events.append(
             Event(
-                id=ident,
-                type=one.fact.TYPE,
-                version=one.fact.VERSION,
-                source=source,
-                time=one.time.astimezone(UTC) if one.time else received,
-                received=received,
-                revision=revision,
-                subject=one.subject,
-                partitionkey=partition_key(refs, f"{source}/{one.fact.TYPE}", key_secret),
-                data=one.fact,
-                refs=refs,
-                evidence=carried,
-                time_basis=basis,
+                ident,
+                type_,
+                fact.VERSION,
+                source,
+                time.astimezone(UTC) if time else received,
+                received,
+                revision,
+                one.subject,
+                partition_key(refs, f"{source}/{type_}", key_secret),
+                fact,
+                refs,
+                carried,
+                "source" if time else "received",
             )
         )
+        if carried is evidence:
+            carried = EvidencePointer(evidence.delivery_id, ident)
     return events

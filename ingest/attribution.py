@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
-from ingest.decoding import unescaped
+from ingest.pairs import unescaped
 from ingest.reading import text
 
 #: utm keys as the facts spell them.

@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any, Final, cast
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 from aiohttp.http_parser import RawRequestMessage
 
 from ingest.lane import Lane
@@ -28,7 +28,7 @@ _FAILED: Final = b'{"result":"error","error":"it failed here"}'
 class Connection(web.RequestHandler):
     """One connection. Loop times since when a head is waited for, and since when an answer is not read; 0: not so."""
 
-    __slots__ = ("_held", "_lane", "head_since", "line", "partial", "unread_since")
+    __slots__ = ("_held", "_lane", "_told", "head_since", "line", "partial", "unread_since")
 
     def __init__(
         self, manager: Listener, lane: Lane | None, *, loop: asyncio.AbstractEventLoop, **settings: Any
@@ -38,6 +38,7 @@ class Connection(web.RequestHandler):
         self._held: asyncio.Future[None] | None = None  # aiohttp waits here while the short way is taken
         self.head_since = self.unread_since = 0.0
         self.partial = False  # a head has begun
+        self._told = True  # aiohttp's parser was given whole requests only, and holds nothing back
         self.line: asyncio.Transport | None = None  # aiohttp forgets its own when it wants to close
 
     @property
@@ -60,11 +61,16 @@ class Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """aiohttp's own, and a look whether a head has begun that is not whole."""
+        lane = self._lane if self.idle and not (self._close or self._force_close) else None
+        if lane is not None and (self.partial or len(data) > lane.largest):
+            lane = None
+        if lane is not None and self._told and lane.at_once(self, data):
+            return
         if not self.partial and not data.isascii() and (self.idle or not self._request_count):
             data = escaped(data)
-        if self._lane is None or self.partial or len(data) > self._lane.largest or not self.idle:
-            super().data_received(data)
-        elif self._taken(self._lane, data):
+        if lane is None:
+            self._feed(data)
+        elif self._taken(lane, data):
             return
         waiter = self._waiter
         # the first bytes may come before aiohttp waits for them
@@ -74,29 +80,48 @@ class Connection(web.RequestHandler):
             self.partial = True
             self.head_since = self.head_since or self._loop.time()
 
+    def _feed(self, data: bytes) -> None:
+        """To aiohttp. Whether its parser holds nothing back afterwards can be told of one whole request only."""
+        before = len(self._messages)
+        super().data_received(data)
+        self._told = (
+            self._told and len(self._messages) == before + 1 and _ends_so(data, *self._messages[before])
+        )
+
     def _taken(self, lane: Lane, data: bytes) -> bool:
         """Whether one whole request came that goes the short way; otherwise aiohttp is told what came."""
         self._held, self._waiter = self._waiter, None  # aiohttp shall sleep on
-        super().data_received(data)
+        self._feed(data)
         if len(self._messages) == 1 and not self._upgraded:
             message, payload = self._messages[0]
-            if isinstance(message, RawRequestMessage) and lane.take(self, message, payload):
+            if isinstance(message, RawRequestMessage) and lane.take(
+                self, message, payload, data if self._told else None
+            ):
                 return True
         self._wake()
         return False
 
     def begin(self) -> None:
+        """A request that aiohttp has not seen goes the short way."""
+        self._held, self._waiter = self._waiter, None
+        self._request_count += 1
+        self._begin()
+
+    def begin_parsed(self) -> None:
         """The one request that waits goes the short way."""
         self._messages.popleft()
         if self._parser is not None:
             self._parser.message_consumed()
+        self._begin()
+
+    def _begin(self) -> None:
         if self._manager is not None:
             self._manager.requests_count += 1
         self.head_since, self.partial = 0.0, False
         self._request_in_progress = True
 
     def answer(self, data: bytes) -> None:
-        """Answer the request of `begin`. Nothing happens when the caller is gone."""
+        """Answer the request that has begun. Nothing happens when the caller is gone."""
         self._request_in_progress = False
         if self._handler_waiter is not None and not self._handler_waiter.done():
             self._handler_waiter.set_result(None)
@@ -203,6 +228,13 @@ class Listener(web.Server):
             self.closed[why] += 1
             self._ending += 1
             line.abort()  # close() would wait for a caller who does not read
+
+
+def _ends_so(data: bytes, message: object, payload: StreamReader) -> bool:
+    """Whether these bytes end where this request does."""
+    if not isinstance(message, RawRequestMessage) or not payload.is_eof():
+        return False
+    return len(data.partition(b"\r\n\r\n")[2]) == int(message.headers.get("Content-Length", "0"))
 
 
 def escaped(data: bytes) -> bytes:

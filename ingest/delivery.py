@@ -8,20 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from ingest.decoding import (
-    UTF16,
-    Fields,
-    Pairs,
-    TooLarge,
-    charset_of,
-    decompress,
-    nest,
-    parse_json,
-    parse_pairs,
-)
+from ingest.decoding import UTF16, Fields, TooLarge, charset_of, decompress, media_type_of, parse_json
 from ingest.lazy import once
 from ingest.limits import DEFAULT_LIMITS, Limits, Unreadable
 from ingest.multipart import parse_multipart
+from ingest.pairs import Apart, Pairs, apart, nest, parse_pairs
 from ingest.sources import SourceConfig
 
 BodyKind = Literal["empty", "json", "form", "text"]
@@ -44,6 +35,8 @@ class Delivery:
     received: datetime
     source: SourceConfig
     limits: Limits = field(default=DEFAULT_LIMITS, repr=False)
+    #: What the evidence keeps of the headers (`redaction.headers`), where that is known beforehand.
+    shown: tuple[tuple[str, str], ...] | None = field(default=None, repr=False, compare=False)
 
     def header(self, name: str) -> str:
         """A header by its lower-case name, empty when absent."""
@@ -52,7 +45,7 @@ class Delivery:
     @once
     def content_type(self) -> str:
         """Media type in lower case without parameters."""
-        return self.header("content-type").partition(";")[0].strip().lower()
+        return media_type_of(self.header("content-type"))
 
     @once
     def charset(self) -> str | None:
@@ -67,10 +60,38 @@ class Delivery:
     @once
     def query_fields(self) -> Fields:
         """Query parameters as nested values."""
-        return nest(self.query_pairs, self.limits)
+        taken = self.apart_query
+        return taken.fields(None, self.limits) if taken is not None else nest(self.query_pairs, self.limits)
+
+    @once
+    def apart_query(self) -> Apart | None:
+        """The query, where it is plain."""
+        return apart(self.query, self.limits)
+
+    @once
+    def apart_body(self) -> Apart | None:
+        """The body, where it is a form in plain ASCII and surely nothing else."""
+        body, kind = self.body, self.content_type
+        if (
+            not body.isascii()
+            or b'"' in body
+            or b"\n" in body
+            or b"\r" in body
+            or kind == "multipart/form-data"
+            or "json" in kind
+            or self.charset == "utf-16"
+            or "content-encoding" in self.headers
+        ):
+            return None
+        text = body.decode("ascii")
+        if text.startswith(("{", "[")) or text != text.strip() or ("=" not in text and "form" not in kind):
+            return None
+        return apart(text, self.limits)
 
     @once
     def _decoded(self) -> tuple[BodyKind, Any]:
+        if (taken := self.apart_body) is not None:
+            return "form", taken.fields(self.charset, self.limits)
         if "content-encoding" not in self.headers:
             return self._read(self.body)
         try:

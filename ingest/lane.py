@@ -20,6 +20,7 @@ from eventlog.contract import AppendFailed, Position, RecordTooLarge
 from ingest import wire
 from ingest.adapters.contract import Adapter, Answer
 from ingest.delivery import Delivery
+from ingest.heads import Heads
 from ingest.sources import SourceConfig
 
 if TYPE_CHECKING:
@@ -40,56 +41,95 @@ class Lane:
         #: A request with its head may have so many bytes.
         self.largest = min(_LARGEST, door.deps.limits.max_body)
         self._late: set[asyncio.Task[None]] = set()
+        self._heads = Heads(door.deps.limits.max_line)
 
-    def take(self, connection: Connection, message: RawRequestMessage, payload: StreamReader) -> bool:
-        """Whether this request goes the short way; it is answered then, now or later, by `Connection.answer`."""
-        path, _, query = message.path.partition("?")
-        parts = path.split("/")
-        if len(parts) != 4 or parts[0] or parts[1] != "in" or not parts[3] or not _plain(message, payload):
+    def at_once(self, connection: Connection, data: bytes) -> bool:
+        """Whether these bytes are one request with a head that is known: aiohttp need not see it (see `Heads`)."""
+        whole = self._heads.cut(data)
+        if whole is None or (found := self._of(whole.path)) is None:
             return False
-        door = self._door
-        source = door.deps.book.get(parts[2])
-        adapter = door.deps.adapters.get(source.provider) if source else None
-        if source is None or adapter is None:
+        source, adapter = found
+        head = self._heads.find(source, whole)
+        if head is None:
             return False
-        began = time.perf_counter()
+        began = time.monotonic()
         connection.begin()
+        door = self._door
         try:
-            self._take(connection, message, payload, path, query.partition("#")[0], source, adapter, began)
+            delivery = Delivery(
+                whole.method,
+                whole.path,
+                whole.query,
+                head.headers,
+                whole.body,
+                door.deps.clock(),
+                source,
+                door.deps.limits,
+                head.shown,
+            )
+            self._take(connection, delivery, adapter, began)
         except Exception as error:  # noqa: BLE001 - see `FrontDoor.failed`
             self._answer(connection, door.failed(error), began)
         return True
 
-    def _take(
-        self,
-        connection: Connection,
-        message: RawRequestMessage,
-        payload: StreamReader,
-        path: str,
-        query: str,
-        source: SourceConfig,
-        adapter: Adapter,
-        began: float,
-    ) -> None:
+    def take(
+        self, connection: Connection, message: RawRequestMessage, payload: StreamReader, data: bytes | None
+    ) -> bool:
+        """Whether this request goes the short way; it is answered then, now or later, by `Connection.answer`.
+
+        ``data``: its bytes, where they are known to be this request and nothing else.
+        """
+        path, _, query = message.path.partition("?")
+        if not _plain(message, payload) or (found := self._of(path)) is None:
+            return False
+        source, adapter = found
+        began = time.monotonic()
+        connection.begin_parsed()
         door = self._door
-        headers = message.headers
-        delivery = Delivery(
-            method=message.method,
-            path=path,
-            query=query,
-            headers=dict(zip(map(str.lower, headers), headers.values(), strict=True)),
-            body=payload.read_nowait(),
-            received=door.received(headers),
-            source=source,
-            limits=door.deps.limits,
-        )
+        try:
+            headers = message.headers
+            delivery = Delivery(
+                method=message.method,
+                path=path,
+                query=query.partition("#")[0],
+                headers=dict(zip(map(str.lower, headers), headers.values(), strict=True)),
+                body=payload.read_nowait(),
+                received=door.received(headers),
+                source=source,
+                limits=door.deps.limits,
+            )
+            if self._take(connection, delivery, adapter, began) and data is not None:
+                self._remember(delivery, data)
+        except Exception as error:  # noqa: BLE001 - see `FrontDoor.failed`
+            self._answer(connection, door.failed(error), began)
+        return True
+
+    def _of(self, path: str) -> tuple[SourceConfig, Adapter] | None:
+        """The source and the adapter of an address."""
+        parts = path.split("/")
+        if len(parts) != 4 or parts[0] or parts[1] != "in" or not parts[3]:
+            return None
+        deps = self._door.deps
+        source = deps.book.get(parts[2])
+        adapter = deps.adapters.get(source.provider) if source else None
+        return None if source is None or adapter is None else (source, adapter)
+
+    def _remember(self, delivery: Delivery, data: bytes) -> None:
+        """The next request with this head need not be parsed, unless headers tell something of each delivery."""
+        whole = None if self._door.deps.accept_received_header else self._heads.cut(data)
+        if whole is not None:
+            self._heads.learn(delivery.source, whole, delivery.headers)
+
+    def _take(self, connection: Connection, delivery: Delivery, adapter: Adapter, began: float) -> bool:
+        """Whether the delivery has the right key."""
+        door = self._door
         if not adapter.authenticate(delivery):
-            self._answer(connection, door.refused(source.name), began)
-            return
+            self._answer(connection, door.refused(delivery.source.name), began)
+            return False
         sealed = door.prepared(delivery, adapter)
         if isinstance(sealed, Answer):
             self._answer(connection, wire.for_browsers(sealed, delivery, adapter), began)
-            return
+            return True
         try:
             future = door.store.submit(sealed.records)
         except RecordTooLarge as error:
@@ -102,6 +142,7 @@ class Lane:
                 self._later(connection, sealed, None, began)
             else:
                 future.add_done_callback(partial(self._ended, connection, sealed, began))
+        return True
 
     def _ended(
         self, connection: Connection, sealed: Sealed, began: float, done: asyncio.Future[list[Position]]
@@ -135,7 +176,7 @@ class Lane:
         self._answer(connection, wire.for_browsers(answer, sealed.delivery, sealed.adapter), began)
 
     def _answer(self, connection: Connection, answer: Answer, began: float) -> None:
-        self._door.deps.metrics.request.observe(time.perf_counter() - began)
+        self._door.deps.metrics.request.observe(time.monotonic() - began)
         connection.answer(wire.whole(answer))
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from ingest.decoding import Pairs, clean_text
+from ingest.decoding import clean_text
 from ingest.limits import Limits, Unreadable
+from ingest.pairs import Pairs
 
 _BOUNDARY: Final = re.compile(r'boundary=(?:"([^"]{1,200})"|([^;\s]{1,200}))', re.IGNORECASE)
 _NAME: Final = re.compile(rb'\bname="((?:[^"\\]|\\.)*)"', re.IGNORECASE)

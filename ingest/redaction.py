@@ -14,12 +14,14 @@ from typing import Final
 from urllib.parse import quote, quote_plus
 
 from ingest.decoding import clean_text
+from ingest.delivery import Delivery
 from ingest.sources import SourceConfig
 
 STARS: Final = "***"
 
 #: Longer headers are looked through every time anew: nobody fills our memory with them.
 _REMEMBERED: Final = 500
+_REMEMBERED_NAMES: Final = 1000
 
 _NAMES: Final = (
     "token",
@@ -38,6 +40,7 @@ _NAMES: Final = (
     "client_secret",
 )
 _ONLY_IN_QUERY: Final = ("key", "auth", "sign", "hash")
+_SOUGHT: Final = frozenset((*_NAMES, *_ONLY_IN_QUERY))
 _NAME: Final = re.compile("|".join(map(re.escape, _NAMES)), re.IGNORECASE)
 _QUERY: Final = re.compile(rf"(?i)((?:^|&)(?:{'|'.join(map(re.escape, (*_NAMES, *_ONLY_IN_QUERY)))})=)[^&]+")
 _FORM: Final = re.compile(rb"(?i)((?:^|&)(?:" + "|".join(map(re.escape, _NAMES)).encode() + rb")=)[^&\r\n]+")
@@ -114,10 +117,20 @@ def _path(raw: str, secrets: tuple[str, ...]) -> str:
     return clean_text(_hide_text("/".join(parts), secrets))
 
 
-def query(raw: str, source: SourceConfig) -> str:
+def query(delivery: Delivery) -> str:
     """The query without secrets."""
+    raw, source = delivery.query, delivery.source
     if not raw:
         return raw
+    taken = delivery.apart_query
+    if taken is not None and source.options.get("key_in") != "query" and not _any_secret(taken.names):
+        plain = raw.encode("ascii")
+        hidden = _hide(plain, source.secrets())
+        return raw if hidden is plain else hidden.decode("ascii")
+    return _query(raw, source)
+
+
+def _query(raw: str, source: SourceConfig) -> str:
     raw = _own_name(raw, source, "query")
     if _may_name_secrets(lowered := raw.casefold()) or "sign" in lowered or "hash" in lowered:
         raw = _QUERY.sub(rf"\1{STARS}", raw)
@@ -147,10 +160,18 @@ def _shown(
 _shown_again = lru_cache(maxsize=1024)(_shown)
 
 
-def body(raw: bytes, source: SourceConfig) -> bytes:
+def body(delivery: Delivery) -> bytes:
     """The body without secrets; bodies without any come back as they are."""
+    raw, source = delivery.body, delivery.source
     if not raw:
         return raw
+    taken = delivery.apart_body
+    if taken is not None and source.options.get("key_in") != "body" and not _any_secret(taken.names):
+        return _hide(raw, source.secrets())
+    return _body(raw, source)
+
+
+def _body(raw: bytes, source: SourceConfig) -> bytes:
     if source.options.get("key_in") == "body" and (name := source.options.get("key_name")):
         field = re.escape(name.encode())
         raw = re.sub(rb"((?:^|&)" + field + rb"=)[^&]*", rb"\1***", raw)
@@ -162,6 +183,18 @@ def body(raw: bytes, source: SourceConfig) -> bytes:
     if _may_name_secrets(raw.decode("latin-1").lower()):
         raw = pattern.sub(rb"\1***", raw)
     return _hide(raw, source.secrets())
+
+
+def _any_secret(names: str) -> bool:
+    """Whether one of these names, as `Apart` has them, is one that the patterns look for."""
+    return _any_again(names) if len(names) <= _REMEMBERED_NAMES else _any(names)
+
+
+def _any(names: str) -> bool:
+    return not _SOUGHT.isdisjoint(names.lower().split("&"))
+
+
+_any_again = lru_cache(maxsize=1024)(_any)
 
 
 def _may_name_secrets(lowered: str) -> bool:

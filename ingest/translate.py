@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
@@ -15,6 +15,7 @@ from domain.event import Event, Evidence
 from domain.facts.company import DeliveryUnreadable
 from domain.identity import name_id
 from domain.said import Said, make_events
+from domain.value import value
 from eventlog.contract import MAX_RECORD_BYTES, Record, record_bytes
 from eventlog.sealing import seal
 from ingest import redaction
@@ -35,7 +36,7 @@ _CUT: Final = 128 * 1024
 _SURELY: Final = MAX_RECORD_BYTES // 2
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Translated:
     """What became of a delivery. ``unreadable`` is the reason when no fact could be read; a probe has no events."""
 
@@ -177,8 +178,8 @@ def evidence_of(delivery: Delivery, adapter: Adapter) -> Evidence:
     """The delivery without its secrets. Its id tells one delivery from another, also from its own repeats."""
     source = delivery.source
     path = redaction.path(delivery.path, source)
-    query = redaction.query(delivery.query, source)
-    body = redaction.body(delivery.body, source)
+    query = redaction.query(delivery)
+    body = redaction.body(delivery)
     stamp = f"{source.path} {delivery.received.isoformat()} {delivery.method} {query} "
     digest = hashlib.sha256(stamp.encode("utf-8", "replace") + body).hexdigest()
     return Evidence(
@@ -186,7 +187,7 @@ def evidence_of(delivery: Delivery, adapter: Adapter) -> Evidence:
         method=delivery.method,
         path=path,
         query=clean_text(query),
-        headers=redaction.headers(delivery.headers, source),
+        headers=redaction.headers(delivery.headers, source) if delivery.shown is None else delivery.shown,
         body=body,
         adapter=_by(adapter.provider, adapter.REVISION),
     )

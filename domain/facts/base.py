@@ -34,16 +34,14 @@ class Fact(BaseModel):
         return iter(())
 
 
-def phone_ref(phone: str | None) -> Iterator[str]:
+def phone_ref(phone: str | None) -> tuple[str, ...]:
     """A phone is a ref only when it was recognised (E.164)."""
-    if phone and phone.startswith("+"):
-        yield ref("phone", phone)
+    return (f"phone:{phone}",) if phone and phone.startswith("+") else ()
 
 
-def email_ref(email: str | None) -> Iterator[str]:
+def email_ref(email: str | None) -> tuple[str, ...]:
     """An e-mail is compared in lower case."""
-    if email and "@" in email:
-        yield ref("email", email.strip().lower())
+    return (f"email:{email.strip().lower()}",) if email and "@" in email else ()
 
 
 class Subject(Fact):

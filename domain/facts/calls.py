@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from domain.facts.base import Fact, Key, Moment, Name, Phone, phone_ref
-from domain.identity import inquiry_id
+from domain.identity import inquiry_ref
 from domain.refs import ref, scope_of
 
 Direction = Literal["in", "out", "internal"]
@@ -39,7 +39,7 @@ class CallFact(Fact):
     def refs(self, source: str) -> Iterator[str]:
         """The call, the inquiry it may open, its callback request and the client's phone."""
         yield ref("call", self.call_id, scope_of(source))
-        yield ref("inquiry", str(inquiry_id(source, "call", self.call_id)))
+        yield inquiry_ref(source, "call", self.call_id)
         if self.callback_id:
             yield ref("callback", self.callback_id)
         if self.direction != "internal":

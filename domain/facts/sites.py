@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from domain.facts.base import Fact, Key, Moment, Name, Phone, Subject, Text, email_ref, phone_ref
-from domain.identity import inquiry_id
+from domain.identity import inquiry_ref
 from domain.refs import ref, scope_of
 
 
@@ -41,7 +41,7 @@ class FormSubmitted(Attribution):
     def refs(self, source: str) -> Iterator[str]:
         """The submission, the inquiry it opens, phone, e-mail and counters' cookies."""
         yield ref("form", self.submission_id, scope_of(source))
-        yield ref("inquiry", str(inquiry_id(source, "form", self.submission_id)))
+        yield inquiry_ref(source, "form", self.submission_id)
         yield from phone_ref(self.phone)
         yield from email_ref(self.email)
         for name, value in self.cookies.items():
@@ -62,7 +62,7 @@ class CallbackRequested(Attribution):
     def refs(self, source: str) -> Iterator[str]:
         """The request, the inquiry it opens, the phone and the visitor."""
         yield ref("callback", self.callback_id, scope_of(source))
-        yield ref("inquiry", str(inquiry_id(source, "callback", self.callback_id)))
+        yield inquiry_ref(source, "callback", self.callback_id)
         yield from phone_ref(self.phone)
         if self.visitor_id:
             yield ref("visitor", self.visitor_id, scope_of(source))
@@ -82,7 +82,7 @@ class ChatFact(Attribution):
     def refs(self, source: str) -> Iterator[str]:
         """The dialogue, the inquiry it opens, visitor, phone, e-mail."""
         yield ref("chat", self.chat_id, scope_of(source))
-        yield ref("inquiry", str(inquiry_id(source, "chat", self.chat_id)))
+        yield inquiry_ref(source, "chat", self.chat_id)
         if self.visitor_id:
             yield ref("visitor", self.visitor_id, scope_of(source))
         yield from phone_ref(self.phone)

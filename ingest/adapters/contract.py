@@ -5,18 +5,19 @@ from __future__ import annotations
 import hmac
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, ClassVar, Final
 from urllib.parse import unquote
 
 import orjson
 
 from domain.said import Said
+from domain.value import value
 from ingest.delivery import Delivery
 from ingest.limits import Unreadable
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Answer:
     """What the provider wants to hear."""
 
@@ -31,7 +32,7 @@ def json_answer(value: Any, status: int = 200, headers: Mapping[str, str] | None
     return Answer(status, orjson.dumps(value), "application/json", headers or {})
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Translation:
     """What one delivery means.
 

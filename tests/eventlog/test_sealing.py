@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -78,10 +79,8 @@ def test_unreadable_records_are_values(broken: object) -> None:
 
 def test_winner_of_one_id_is_a_function_of_the_set() -> None:
     (event, _) = events()
-    later = Event(
-        **{f: getattr(event, f) for f in event.__slots__} | {"time": event.time + timedelta(seconds=1)}
-    )
-    better = Event(**{f: getattr(later, f) for f in event.__slots__} | {"revision": 4})
+    later = replace(event, time=event.time + timedelta(seconds=1))
+    better = replace(later, revision=4)
     assert supersedes(event, later)
     assert not supersedes(later, event)
     assert supersedes(better, event)

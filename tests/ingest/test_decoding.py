@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.decoding import TooLarge, clean_text, decompress, nest, parse_json, parse_pairs, split_key
+from ingest.decoding import TooLarge, clean_text, decompress, parse_json
 from ingest.limits import DEFAULT_LIMITS, Limits, Unreadable
 from ingest.multipart import parse_multipart
+from ingest.pairs import apart, nest, parse_pairs, split_key
 from tests.ingest.support import delivery
 
 L = DEFAULT_LIMITS
@@ -219,3 +220,56 @@ def test_decoding_at_once_is_decoding_one_by_one(text: str) -> None:
         for name, _, value in (part.partition("=") for part in text.split("&") if part)
     ]
     assert parse_pairs(text, "utf-8", L) == one_by_one
+
+
+PIECES = st.sampled_from(
+    [
+        "a=1",
+        "b=%D0%98",
+        "c=+x",
+        "d=%26",
+        "e=%2526",
+        "f=%01",
+        "g=\x01",
+        "h=%00",
+        "i=%zz",
+        "j=%",
+        "k==x",
+        "l",
+        "%5B=1",
+        "m[n]=2",
+        "m[n]=3",
+        "a=2",
+        "o=é",
+        "%26=p",
+        "q=%3D",
+        "",
+        "r=%D0",
+        "s=�",
+        "Имя=Иван",
+        "t=" + "u" * 400,
+        "v" * 400 + "=w",
+    ]
+)
+
+
+@given(st.lists(PIECES, max_size=12), st.sampled_from([None, "utf-8", "cp1251"]))
+def test_a_form_reads_the_same_at_once_and_piece_by_piece(pieces: list[str], charset: str | None) -> None:
+    limits, text = Limits(max_fields=10), "&".join(pieces)
+    # a charset of another name is read piece by piece
+    slowly = "UTF-8" if charset in (None, "utf-8") else charset
+    try:
+        wanted: Any = nest(parse_pairs(text, slowly, limits), limits)
+    except Unreadable as error:
+        wanted = str(error)
+    taken = apart(text, limits)
+    try:
+        found: Any = (
+            nest(parse_pairs(text, charset, limits), limits)
+            if taken is None
+            else taken.fields(charset, limits)
+        )
+    except Unreadable as error:
+        found = str(error)
+    assert found == wanted
+    assert list(found) == list(wanted)

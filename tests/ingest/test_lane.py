@@ -80,13 +80,19 @@ def request(name: str, number: int) -> bytes:
 def taken(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """What the short way said to each request that was offered to it."""
     said: list[bool] = []
-    usual = Lane.take
+    usual, at_once = Lane.take, Lane.at_once
 
     def take(self: Lane, *arguments: Any) -> bool:
         said.append(usual(self, *arguments))
         return said[-1]
 
+    def by_sight(self: Lane, *arguments: Any) -> bool:
+        if found := at_once(self, *arguments):
+            said.append(found)
+        return found
+
     monkeypatch.setattr(Lane, "take", take)
+    monkeypatch.setattr(Lane, "at_once", by_sight)
     return said
 
 
