@@ -58,6 +58,9 @@ _EXTENSION: Final = re.compile(
     re.IGNORECASE,
 )
 _WORDS: Final = re.compile(r"[^\W\d_]")
+#: What stands between two numbers of one field, and remarks in brackets.
+_BETWEEN: Final = re.compile(r"[,;/|\n]|\s(?=\+)|\s(?:или|и|or)\s", re.IGNORECASE)
+_REMARK: Final = re.compile(r"\([^()\d]*\)")
 _NOT_DIGITS: Final = re.compile(r"\D+", re.ASCII)
 #: +7 903 123-45-67, 8(903)1234567, 9031234567 …: nine of ten numbers here. It reads what `_read` would read.
 _PLAIN: Final = re.compile(r" *(?:\+?7|8)?[ (-]*([3489]\d\d)[ )-]*(\d\d\d)[ -]*(\d\d)[ -]*(\d\d) *", re.ASCII)
@@ -98,13 +101,25 @@ def _read(given: str, region: str, area_code: str | None) -> Phone:
             text, tail = head.strip(), match.group(1)
     digits = _NOT_DIGITS.sub("", text)
     if not digits or _WORDS.search(text):
-        return Phone(None, given, tail)
+        return _first_of(given, region, area_code) or Phone(None, given, tail)
     if not digits.strip("0"):
         return Phone(None, given, tail, hidden=True)
     plus = text.startswith("+")
     if len(digits) <= 4 and not plus:
         return Phone(None, given, tail, internal=True)
-    return Phone(_e164(digits, plus, region.upper(), area_code), given, tail)
+    found = _e164(digits, plus, region.upper(), area_code)
+    return (
+        Phone(found, given, tail)
+        if found
+        else _first_of(given, region, area_code) or Phone(None, given, tail)
+    )
+
+
+def _first_of(given: str, region: str, area_code: str | None) -> Phone | None:
+    """The first readable number of several in one field: people add a second one, and whose each is."""
+    parts = [part for part in _BETWEEN.split(_REMARK.sub(" ", given[:_LONGEST])) if part.strip()]
+    read = (_read(part, region, area_code) for part in parts if part != given)
+    return next((Phone(p.e164, given, p.ext_tail) for p in read if p.e164), None)
 
 
 def _e164(digits: str, plus: bool, region: str, area_code: str | None) -> str | None:

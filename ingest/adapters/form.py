@@ -38,6 +38,7 @@ class Form(Adapter):
     """
 
     provider: ClassVar[str] = "form"
+    REVISION: ClassVar[int] = 2  # of several numbers in one field the first is read
     OK: ClassVar[Answer] = _OK
     BROWSERS: ClassVar[bool] = True
 

@@ -32,6 +32,7 @@ class Tilda(Adapter):
     """
 
     provider: ClassVar[str] = "tilda"
+    REVISION: ClassVar[int] = 2  # of several numbers in one field the first is read
     OK: ClassVar[Answer] = _OK
     BROWSERS: ClassVar[bool] = True
 

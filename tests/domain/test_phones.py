@@ -150,3 +150,25 @@ def test_what_it_gives_it_takes_again(raw: str) -> None:
 )
 def test_the_usual_spelling_is_read_as_any_other(text: str, region: str) -> None:
     assert normalise(text, region) == phones._read(text, region, None)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "8 903 123-45-67, 8 (999) 026-00-02",
+        "8 903 123-45-67; 8 999 026 00 02",
+        "79031234567/79990260002",
+        "+7 903 123-45-67 +7 999 026-00-02",
+        "8 903 123-45-67 или 8 999 026-00-02",
+        "8 903 123-45-67\n8 999 026-00-02",
+        "дом. нет, 8 903 123-45-67",
+        "8 903 123-45-67 (жена), 8 999 026-00-02 (муж)",
+    ],
+)
+def test_of_several_numbers_in_one_field_the_first_is_the_clients(raw: str) -> None:
+    assert normalise(raw) == Phone("+79031234567", raw)
+
+
+@pytest.mark.parametrize("raw", ["495/123-45-67", "8 (495) 123/45/67", "8 903 123-45-67, доб. 12"])
+def test_one_number_with_marks_of_several_is_one(raw: str) -> None:
+    assert normalise(raw).e164 in ("+74951234567", "+79031234567")

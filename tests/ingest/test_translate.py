@@ -146,7 +146,7 @@ def test_after_the_fix_the_delivery_is_translated_again() -> None:
     mended = facts[1]
     assert (mended.id, mended.time) == (lost.id, lost.time)
     assert mended.revision > lost.revision
-    assert mended.data.reason == "mended: 1 facts by form@1"
+    assert mended.data.reason == "mended: 1 facts by form@2"
     assert isinstance(facts[0].evidence, Evidence)
 
 
@@ -226,4 +226,4 @@ def test_one_item_of_a_batch_is_mended_by_a_better_configuration() -> None:
     assert [e.type for e in again] == ["client.arrived", "client.arrived", "delivery.unreadable"]
     assert again[0].id == good.id
     assert again[1].data.phone == "+73432234567"
-    assert (again[2].id, again[2].data.reason) == (bad.id, "mended: 2 facts by native@1")
+    assert (again[2].id, again[2].data.reason) == (bad.id, "mended: 2 facts by native@2")
