@@ -82,8 +82,8 @@ class PositionLost(LogError):
     def __init__(self, partition: int, wanted: int, first: int, following: int) -> None:
         super().__init__(
             f"partition {partition}: position {wanted} is outside of what the log has ({first} to {following}): "
-            "records were deleted, or the position belongs to another log (a database that was filled from it: "
-            "give an empty one)"
+            "records were deleted, or the position belongs to another log. Point [log] to the log that these read "
+            "models were made from, or make them anew from this one: leadfold rebuild"
         )
         self.partition = partition
         self.wanted = wanted
@@ -207,6 +207,18 @@ class EventLog(ABC):
 
         For callers with thousands of appends under way, who need no task for each. Cancelling the future withdraws
         the records if they still wait. What is refused at once is raised here.
+        """
+
+    @abstractmethod
+    async def identity(self) -> str:
+        """What tells this log from every other one, for as long as it lives; asked anew with each call.
+
+        Copies of an embedded file have the identity of the file: what was appended to them since tells them apart. Empty
+        when it is not known (a file of an earlier version on a disk that takes nothing). Compare with
+        `eventlog.identity.same_log`. No secrets.
+
+        Raises:
+            LogUnavailable: the log does not answer. LogRefused: there is no such topic.
         """
 
     @abstractmethod

@@ -12,6 +12,7 @@ from pathlib import Path
 import orjson
 
 from eventlog.contract import EventLog, LogError, LogRefused, PositionLost, Record
+from eventlog.identity import same_log
 
 #: The longest one batch may take to be stored, seconds.
 _DEADLINE_S = 60.0
@@ -42,13 +43,15 @@ async def copy_log(
     is stored twice, which readers drop by event id). Copying again later copies what has come since.
 
     Raises:
-        LogRefused: the state file belongs to another pair of logs or cannot be read.
+        LogRefused: the state file belongs to another pair of logs (also: a topic or file that was made again in the
+            same place), or cannot be read.
         LogUnavailable, AppendUnknown: a log does not answer; call again to go on.
         RecordTooLarge: the target does not take a record.
         RecordCorrupt: the source cannot be read at some place.
     """
     bounds = await source.bounds()
     state = _State.load(state_path, pair=f"{_name(source)} -> {_name(target)}")
+    state.belongs_to(await source.identity(), await target.identity())
     for partition, (first, following) in bounds.items():
         reached = state.positions.setdefault(partition, first)
         if not first <= reached <= following:
@@ -114,6 +117,7 @@ class _State:
         self.pair = pair
         self.positions = positions
         self.resumed = resumed
+        self.logs: list[str] = []  # identities of source and target
 
     @classmethod
     def load(cls, path: Path | None, pair: str) -> _State:
@@ -127,13 +131,29 @@ class _State:
             raise LogRefused(f"cannot read the state of the copy, {path}: {error}") from error
         if of != pair:
             raise LogRefused(f"{path} is the state of another copy: {of}")
-        return cls(path, pair, positions, resumed=True)
+        state = cls(path, pair, positions, resumed=True)
+        state.logs = [str(each) for each in given.get("logs", ())]
+        return state
+
+    def belongs_to(self, *logs: str) -> None:
+        """Remember the identities of source and target; LogRefused when they were others."""
+        for before, now in zip(self.logs, logs, strict=False):
+            if not same_log(before, now):
+                raise LogRefused(
+                    f"{self.path} is the state of a copy of other logs in the same places ({before}, and now {now}): "
+                    "delete it to copy everything from the beginning"
+                )
+        self.logs = list(logs)
 
     def save(self) -> None:
         if self.path is None:
             return
         text = orjson.dumps(
-            {"copy": self.pair, "positions": {str(key): value for key, value in self.positions.items()}},
+            {
+                "copy": self.pair,
+                "logs": self.logs,
+                "positions": {str(key): value for key, value in self.positions.items()},
+            },
             option=orjson.OPT_INDENT_2,
         )
         fresh = self.path.with_name(self.path.name + ".new")

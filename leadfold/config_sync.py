@@ -5,7 +5,7 @@ data folder what it has published. An item that was never published gets the tim
 it; a later change gets the time of the change. So does an employee who is added when others were published before: he
 may take over an extension, and one that nobody held until then is his for all history anyway. When the small file is lost, the read models are asked what they know;
 when they do not answer either, everything is published once more with the time of now: the same contents, so nothing
-changes for the reader.
+changes for the reader. So it is when the file tells of another log than the one at hand.
 
 Ids are made of the item, a hash of its contents and the number of its changes so far: A, then B, then A again are
 three events, and publishing one of them twice (a crash in between) is one.
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -64,10 +64,14 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What was published. ``complete``: nothing else ever was, so an unknown item is a new one."""
+    """What was published. ``complete``: nothing else ever was, so an unknown item is a new one.
+
+    ``log``: identity of the log on which it is; empty when it is not known.
+    """
 
     items: Mapping[Key, Published] = field(default_factory=dict)
     complete: bool = True
+    log: str = ""
 
 
 def items(settings: Settings) -> dict[Key, Fact]:
@@ -191,7 +195,7 @@ def plan(
                 _removal(before.fact, now.date()), before.changes + 1, _after(before, now), gone=True
             )
             events.append(_event(key, after[key], key_secret))
-    return events, State(after, complete=True)
+    return events, replace(state, items=after, complete=True)
 
 
 def _after(before: Published, now: datetime) -> datetime:
@@ -263,7 +267,8 @@ def load_state(folder: Path) -> State | None:
                     entry["gone"],
                 )
                 for entry in stored["items"]
-            }
+            },
+            log=str(stored.get("log", "")),
         )
     except FileNotFoundError:
         return None
@@ -287,4 +292,6 @@ def save_state(folder: Path, state: State) -> None:
         for key, item in state.items.items()
     ]
     folder.mkdir(parents=True, exist_ok=True)
-    write_private(folder / STATE_FILE, json.dumps({"items": entries}, ensure_ascii=False, indent=1))
+    write_private(
+        folder / STATE_FILE, json.dumps({"log": state.log, "items": entries}, ensure_ascii=False, indent=1)
+    )

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from domain.event import Event
 from eventlog.contract import StoredRecord
+from eventlog.identity import Mark, digest
 from eventlog.sealing import Undecodable, unseal
 from projector import facts, groups, letters
 from projector.database import ISOLATED, Connection
@@ -47,7 +48,7 @@ class Batch:
             elif not before:
                 right_steps.append(step)
             else:
-                left_steps.append(replace(step, next_offset=before[-1] + 1))
+                left_steps.append(replace(step, next_offset=before[-1] + 1, mark=None))
                 right_steps.append(replace(step, floor=before[-1] + 1))
         return Batch(left, tuple(left_steps)), Batch(right, tuple(right_steps))
 
@@ -80,7 +81,15 @@ def decode(records: Mapping[int, Sequence[StoredRecord]], held: Mapping[int, Hel
                 last_received = max(last_received or event.received, event.received)
         mine = held[partition]
         steps.append(
-            Advance(partition, mine.next_offset, stored[-1].offset + 1, mine.epoch, last_time, last_received)
+            Advance(
+                partition,
+                mine.next_offset,
+                stored[-1].offset + 1,
+                mine.epoch,
+                last_time,
+                last_received,
+                Mark(stored[-1].offset, digest(stored[-1].record)),
+            )
         )
     return Batch(tuple(items), tuple(steps))
 
@@ -118,9 +127,13 @@ class Applier:
             if event_id is not None:
                 self._excused_facts.add(event_id)
 
-    def excused(self, place: Place) -> bool:
-        """Whether the record there is a known dead letter."""
-        return place in self._excused_places
+    def excused(self, item: Item) -> bool:
+        """Whether a record that cannot be read is a known dead letter: by its place, on a copied log by its event."""
+        return item.place in self._excused_places or (
+            isinstance(item.content, Undecodable)
+            and (event_id := _uuid(item.content.event_id)) is not None
+            and event_id in self._excused_facts
+        )
 
     async def apply(
         self,
@@ -340,8 +353,11 @@ def _event_id(item: Item) -> str | None:
 
 
 def _letter(item: Item, fault: Undecodable) -> Letter:
+    return Letter("record", *item.place, fault.reason, _uuid(fault.event_id))
+
+
+def _uuid(text: str | None) -> UUID | None:
     try:
-        event_id = UUID(fault.event_id) if fault.event_id else None
+        return UUID(text) if text else None
     except ValueError:
-        event_id = None
-    return Letter("record", *item.place, fault.reason, event_id)
+        return None

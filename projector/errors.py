@@ -27,6 +27,10 @@ class TooManyDeadLetters(ProjectorStopped):
     """More records failed than chance explains: most likely the code or the log is wrong, not the records."""
 
 
+class OtherLog(ProjectorStopped):
+    """The positions of the read models are not positions on this log; the text names both and what to do."""
+
+
 class DatabaseRefused(ProjectorError):
     """The database cannot be used as it is; the text says what to do."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from domain.rows import TABLES
 from eventlog.contract import EventLog
-from projector import builds_store, positions
+from projector import builds_store, origin, positions
 from projector.batch import Applier, Batch
 from projector.builds_store import Build
 from projector.database import Connection
@@ -54,6 +54,7 @@ class Filling:
         """Store, fold, index, catch up."""
         conn, build_id = self._conn, self._build.build_id
         bounds = await self._log.bounds()
+        await origin.check_log(conn, build_id, self._log)
         self._held = await positions.take(conn, build_id, sorted(bounds), self._settings.owner, polite_s=None)
         await self._begin_at({p: first for p, (first, _) in bounds.items() if first})
         await self._applier.adopt(conn, build_id)
@@ -79,8 +80,10 @@ class Filling:
         """Catch up a build that was finished before, folded with today's settings and code."""
         conn, build_id = self._conn, self._build.build_id
         partitions = sorted(await self._log.bounds())
+        await origin.check_log(conn, build_id, self._log)
         self._held = await positions.take(conn, build_id, partitions, self._settings.owner, polite_s=None)
         try:
+            await origin.check_places(self._log, self._held)
             await self._applier.adopt(conn, build_id)
             await self._applier.excuse(conn)
             await self._fold_dirty()
@@ -140,6 +143,7 @@ class Filling:
                     (s.last_received for s in steps if s.partition == one.partition and s.last_received),
                     default=None,
                 ),
+                max((s.mark for s in steps if s.partition == one.partition and s.mark), default=None),
             )
             for one in stretches
         ]

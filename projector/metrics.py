@@ -69,6 +69,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("projector_dirty_groups", "gauge", "groups waiting to be folded (counted up to 10000)"),
     Metric("projector_dead_letters_open", "gauge", "dead letters not resolved"),
     Metric("projector_partitions", "gauge", "partitions this projector holds"),
+    Metric("projector_stopped", "gauge", "1 while it stopped by itself and needs a person, else 0"),
     Metric("projector_database_up", "gauge", "1 while Postgres answers this projector"),
     Metric("projector_epoch", "gauge", "epoch of the partition", ("partition",)),
     Metric("projector_position", "gauge", "next offset to be applied", ("partition",)),

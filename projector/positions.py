@@ -9,6 +9,7 @@ from datetime import datetime
 import psycopg
 import structlog
 
+from eventlog.identity import Mark
 from projector.database import Connection
 from projector.directory_watch import BuildState
 from projector.errors import Fenced, Standby
@@ -22,11 +23,12 @@ class Held:
 
     next_offset: int
     epoch: int
+    mark: Mark | None = None  # of the last applied record, as it was when we took the partition
 
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """A step on one partition: from ``floor`` to ``next_offset``, under our ``epoch``."""
+    """A step on one partition: from ``floor`` to ``next_offset``, under our ``epoch``; ``mark``: of its last record."""
 
     partition: int
     floor: int
@@ -34,6 +36,7 @@ class Advance:
     epoch: int
     last_time: datetime | None = None
     last_received: datetime | None = None
+    mark: Mark | None = None
 
 
 _BUILD = "select build_id, schema_name, state, config, rules, directory_version, fingerprint from leadfold.build where "
@@ -102,10 +105,14 @@ async def _take(
         await cursor.fetchall()
         cursor = await conn.execute(
             "update leadfold.position set epoch = epoch + 1, owner = %s, backend = pg_backend_pid(), seen_at = now()"
-            ' where build_id = %s and "partition" = any(%s) returning "partition", next_offset, epoch',
+            ' where build_id = %s and "partition" = any(%s)'
+            ' returning "partition", next_offset, epoch, mark_offset, mark',
             (owner, build_id, partitions),
         )
-        return {row[0]: Held(row[1], row[2]) for row in await cursor.fetchall()}
+        return {
+            row[0]: Held(row[1], row[2], None if row[4] is None else Mark(row[3], row[4]))
+            for row in await cursor.fetchall()
+        }
 
 
 async def _cut_off(conn: Connection, build_id: int, partitions: list[int]) -> None:
@@ -129,9 +136,11 @@ async def advance(conn: Connection, build_id: int, steps: Sequence[Advance]) -> 
     ordered = sorted(steps, key=lambda s: s.partition)
     cursor = await conn.execute(
         "update leadfold.position p set next_offset = s.next_offset, seen_at = now(), backend = pg_backend_pid(),"
-        " last_time = greatest(p.last_time, s.last_time), last_received = greatest(p.last_received, s.last_received)"
-        " from unnest(%s::integer[], %s::bigint[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::timestamptz[])"
-        ' as s("partition", floor, next_offset, epoch, last_time, last_received)'
+        " last_time = greatest(p.last_time, s.last_time), last_received = greatest(p.last_received, s.last_received),"
+        " mark_offset = coalesce(s.mark_offset, p.mark_offset), mark = coalesce(s.mark, p.mark)"
+        " from unnest(%s::integer[], %s::bigint[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::timestamptz[],"
+        "  %s::bigint[], %s::text[])"
+        ' as s("partition", floor, next_offset, epoch, last_time, last_received, mark_offset, mark)'
         ' where p.build_id = %s and p."partition" = s."partition" and p.epoch = s.epoch and p.next_offset = s.floor',
         (
             [s.partition for s in ordered],
@@ -140,6 +149,8 @@ async def advance(conn: Connection, build_id: int, steps: Sequence[Advance]) -> 
             [s.epoch for s in ordered],
             [s.last_time for s in ordered],
             [s.last_received for s in ordered],
+            [s.mark and s.mark.offset for s in ordered],
+            [s.mark and s.mark.digest for s in ordered],
             build_id,
         ),
     )

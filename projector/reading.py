@@ -60,7 +60,7 @@ async def batches(
 
 def _check(batch: Batch, applier: Applier) -> None:
     for item in batch.items:
-        if isinstance(item.content, Undecodable) and not applier.excused(item.place):
+        if isinstance(item.content, Undecodable) and not applier.excused(item):
             raise ProjectorStopped(
                 f"the record at partition {item.place.partition}, offset {item.place.offset} cannot be read:"
                 f" {item.content.reason}; the rebuild was given up, the live build is as it was"

@@ -21,11 +21,11 @@ from eventlog.contract import (
     Subscription,
 )
 from eventlog.sealing import Undecodable
-from projector import garbage, positions
+from projector import garbage, origin, positions
 from projector.backlog import Backlog
 from projector.batch import Applier, Batch, Item, Outcome, decode
 from projector.builds_store import prepare
-from projector.database import GONE, ISOLATED, RETRYABLE, is_gone, retrying
+from projector.database import GONE, ISOLATED, RETRYABLE, is_gone, retrying, within
 from projector.errors import Fenced, ProjectorStopped, Standby
 from projector.facts import Place
 from projector.letters import DeadLetterLimit, reason_of
@@ -48,6 +48,7 @@ class ProjectorStatus:
     """What a running projector knows of itself."""
 
     running: bool
+    begun: bool  # it has found nothing that stops it at once: it took partitions, or there are none for it
     database_up: bool
     log_up: bool
     build_id: int | None
@@ -78,7 +79,7 @@ class Projector:
         self._backlog = Backlog(settings.limits)
         self._dirty = True
         self._standby = False
-        self._running = False
+        self._running = self._begun = False
         self._stopped: str | None = None
         self._stop = asyncio.Event()
         self._beaten = self._checked = 0.0
@@ -87,6 +88,7 @@ class Projector:
         """What this projector knows of itself, without asking anybody."""
         return ProjectorStatus(
             running=self._running,
+            begun=self._begun,
             database_up=self._link.up,
             log_up=self._backlog.log_up,
             build_id=self._build_id,
@@ -104,7 +106,8 @@ class Projector:
         Postgres or the log away: waits and goes on by itself.
 
         Raises:
-            ProjectorStopped: too many dead letters. DatabaseRefused, LogRefused, PositionLost: needs a person.
+            ProjectorStopped: too many dead letters, or positions on another log. DatabaseRefused, LogRefused,
+                PositionLost: needs a person.
         """
         self._running = True
         self._stop = stop
@@ -120,7 +123,7 @@ class Projector:
                 except Standby as error:
                     if not self._standby:
                         log.info("projector.standby", reason=str(error))
-                    self._standby = True
+                    self._standby = self._begun = True
                 except LogUnavailable as error:
                     self._counters.log_lost += 1
                     log.warning("projector.log_away", error=str(error))
@@ -136,6 +139,7 @@ class Projector:
         except (ProjectorStopped, PositionLost) as error:
             self._stopped = str(error)
             log.error("projector.stopped", reason=str(error))
+            await self._note_stop()
             raise
         finally:
             self._running = False
@@ -150,8 +154,13 @@ class Projector:
         subscription = self._log.subscribe(GROUP)
         try:
             await subscription.start(self._assigned, self._revoked)
+            noted = False
             while not stop.is_set():
                 await self._turn(subscription)
+                self._begun = True  # a spare one too
+                if self._held and not noted:
+                    await self._link.ask(origin.note_work(self._link.conn, self._build()))
+                    noted = True
             await self._give_back()
         finally:
             await subscription.close()
@@ -180,15 +189,18 @@ class Projector:
 
     async def _assigned(self, partitions: Sequence[int]) -> Mapping[int, int]:
         conn, build_id = self._link.conn, self._build()
+        await self._link.ask(origin.check_log(conn, build_id, self._log))
         polite = self._limits.stale_owner_s if self._log.engine == "embedded" else None
         taken = await self._link.ask(
             positions.take(conn, build_id, partitions, self._settings.owner, polite_s=polite)
         )
+        await origin.check_places(self._log, taken)
         self._standby = False
         self._held.update(taken)
         self._counters.assignments += len(taken)
         await self._link.ask(self._applier.adopt(conn, build_id))
         self._dirty = True
+        self._begun = True
         log.info("projector.assigned", build=build_id, positions={p: h.next_offset for p, h in taken.items()})
         return {p: h.next_offset for p, h in taken.items()}
 
@@ -332,11 +344,15 @@ class Projector:
         subscription.resume(self._held)
         log.info("projector.database_back")
 
+    async def _note_stop(self) -> None:
+        if self._link.up and self._build_id is not None:
+            with contextlib.suppress(*GONE, psycopg.Error):
+                await within(3, origin.note_stop(self._link.conn, self._build_id, self._stopped or ""))
+
     async def _give_back(self) -> None:
         if self._link.up and self._held:
-            with contextlib.suppress(psycopg.Error):
-                async with asyncio.timeout(3):
-                    await positions.release(self._link.conn, self._build(), self._held)
+            with contextlib.suppress(psycopg.Error, TimeoutError):
+                await within(3, positions.release(self._link.conn, self._build(), self._held))
 
     def _build(self) -> int:
         assert self._build_id is not None, "a session begins with its build"

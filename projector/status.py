@@ -73,6 +73,8 @@ class ProjectionStatus:
     facts: int | None
     lag_records: int | None
     lag_seconds: float | None
+    stopped_at: datetime | None = None
+    stopped: str | None = None  # why the projector stopped by itself and what to do; None while it works
 
     @property
     def owned(self) -> bool:
@@ -92,6 +94,7 @@ async def projection_status(conn: Connection, event_log: EventLog | None) -> Pro
     partitions = await _partitions(conn, event_log, live.build_id, bounds)
     records = [p.lag_records for p in partitions]
     seconds = [p.lag_seconds for p in partitions]
+    stopped_at, stopped = await _stop(conn, live)
     complete = bounds is not None and {p.partition for p in partitions} >= set(bounds)
     return ProjectionStatus(
         live=live,
@@ -109,7 +112,20 @@ async def projection_status(conn: Connection, event_log: EventLog | None) -> Pro
         lag_seconds=max((s for s in seconds if s is not None), default=0.0)
         if complete and None not in seconds
         else None,
+        stopped_at=stopped_at,
+        stopped=stopped,
     )
+
+
+async def _stop(conn: Connection, live: Build) -> tuple[datetime | None, str | None]:
+    # As JSON: before an updated projector has begun, the columns are not there.
+    cursor = await conn.execute(
+        "select (to_jsonb(b) ->> 'stopped_at')::timestamptz, to_jsonb(b) ->> 'stopped' from leadfold.build b"
+        " where build_id = %s",
+        (live.build_id,),
+    )
+    row = await cursor.fetchone()
+    return (None, None) if row is None else (row[0], row[1])
 
 
 async def _bounds(event_log: EventLog | None) -> dict[int, tuple[int, int]] | None:

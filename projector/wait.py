@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import psycopg
 
 from eventlog.contract import EventLog, LogUnavailable
+from eventlog.identity import same_log
 from projector.database import Connection, connect, is_gone, within
 from projector.positions import live_build
 
@@ -48,6 +49,7 @@ async def wait_visible(
     started = time.monotonic()
     conn: Connection | None = None
     ends: dict[int, int] | None = None
+    identity = ""
     missing = "nothing was asked yet"
     try:
         while True:
@@ -56,10 +58,12 @@ async def wait_visible(
                 if ends is None:
                     missing = await _spooled(spool_depth)
                     if not missing:
+                        identity = await event_log.identity()
                         ends = {p: following for p, (_, following) in (await event_log.bounds()).items()}
                 if ends is not None:
                     conn = conn or await connect(database_url, name="leadfold-wait")
-                    missing = await within(max(left, _LEAST_S), _missing(conn, ends))
+                    missing = await within(max(left, _LEAST_S), _missing(conn, ends, identity))
+                    missing = missing or await _beyond(conn, event_log)
                     if not missing:
                         return Waited(True, time.monotonic() - started)
             except LogUnavailable as error:
@@ -85,19 +89,26 @@ async def _spooled(spool_depth: Callable[[], Awaitable[int]] | None) -> str:
     return f"{depth} records in the spool" if depth else ""
 
 
-async def _missing(conn: Connection, ends: dict[int, int]) -> str:
+async def _missing(conn: Connection, ends: dict[int, int], identity: str) -> str:
     async with conn.transaction():
         # One snapshot: a batch between two questions may move the positions and make all groups dirty.
         await conn.execute("set transaction isolation level repeatable read read only")
-        return await _missing_now(conn, ends)
+        return await _missing_now(conn, ends, identity)
 
 
-async def _missing_now(conn: Connection, ends: dict[int, int]) -> str:
+async def _missing_now(conn: Connection, ends: dict[int, int], identity: str) -> str:
     cursor = await conn.execute("select to_regclass('leadfold.build')")
     known = await cursor.fetchone()
     build = await live_build(conn) if known and known[0] else None
     if build is None:
         return "" if not any(ends.values()) else "no live build: the projector has not run yet"
+    # As JSON: before an updated projector has begun, the column is not there.
+    cursor = await conn.execute(
+        "select to_jsonb(b) ->> 'log' from leadfold.build b where build_id = %s", (build.build_id,)
+    )
+    row = await cursor.fetchone()
+    if row and not same_log(row[0] or "", identity):
+        return "the read models were made from another log"
     cursor = await conn.execute(
         'select "partition", next_offset from leadfold.position where build_id = %s', (build.build_id,)
     )
@@ -106,6 +117,26 @@ async def _missing_now(conn: Connection, ends: dict[int, int]) -> str:
     if behind:
         return f"{behind} records are not applied yet"
     return "groups wait to be folded" if await any_dirty(conn, build.schema, build.fingerprint) else ""
+
+
+async def _beyond(conn: Connection, event_log: EventLog) -> str:
+    """Positions behind the end of the log were made on another one. The log is asked last: it only grows."""
+    at = await within(_LEAST_S * 5, _positions(conn))
+    ends = await event_log.bounds()
+    beyond = [p for p, offset in sorted(at.items()) if p in ends and offset > ends[p][1]]
+    return f"the positions of partitions {beyond} lie behind the end of the log" if beyond else ""
+
+
+async def _positions(conn: Connection) -> dict[int, int]:
+    cursor = await conn.execute("select to_regclass('leadfold.build')")
+    known = await cursor.fetchone()
+    if not known or not known[0]:
+        return {}
+    cursor = await conn.execute(
+        'select "partition", next_offset from leadfold.position join leadfold.build using (build_id)'
+        " where state = 'live'"
+    )
+    return dict(await cursor.fetchall())
 
 
 async def any_dirty(conn: Connection, schema: str, fingerprint: int | None) -> bool:

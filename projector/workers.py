@@ -194,6 +194,7 @@ class _Process:
                 next_offset=new.next_offset,
                 last_time=max(filter(None, (step.last_time, new.last_time)), default=None),
                 last_received=max(filter(None, (step.last_received, new.last_received)), default=None),
+                mark=new.mark or step.mark,
             )
             if time.monotonic() > until:
                 break

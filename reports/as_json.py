@@ -38,6 +38,7 @@ def report_json(report: Report) -> Json:
         "as_of": moment_json(report.as_of),
         "fresh_at": moment_json(report.fresh_at),
         "lag_s": report.lag_s,
+        "stands_since": moment_json(report.stands_since),
         "rules": report.rules,
         "columns": [_column(c, lang) for c in report.columns],
         "total": _values(report.total, units),

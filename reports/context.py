@@ -18,7 +18,7 @@ class Context:
     """The world in which reports are built. ``now`` (aware) is their only clock.
 
     ``fresh_at``: when the newest folded fact was received; ``lag_s``: seconds the read models are behind the log.
-    Both None when unknown.
+    Both None when unknown. ``stands_since``: nobody has brought the figures up to date since then; None while somebody does.
     """
 
     schema: str
@@ -26,6 +26,7 @@ class Context:
     now: datetime
     fresh_at: datetime | None = None
     lag_s: float | None = None
+    stands_since: datetime | None = None
 
     @property
     def rules(self) -> str:
@@ -73,4 +74,4 @@ async def load_context(
     cache = directories or DirectoryCache()
     directory = await cache.get(conn, schema, timezone, tuple(sources))
     fresh = await freshness(conn)
-    return Context(schema, directory, now, fresh.received, lag_s)
+    return Context(schema, directory, now, fresh.received, lag_s, fresh.stands_since)

@@ -62,6 +62,7 @@ async def _run(conn: Conn, params: Params, context: Context, spec: ReportSpec) -
         as_of=params.as_of or context.now,
         fresh_at=context.fresh_at,
         lag_s=context.lag_s,
+        stands_since=context.stands_since,
         rules=context.rules,
         not_connected=absent,
     )

@@ -77,4 +77,8 @@ def settings_words(report: Report, directory: Directory) -> list[tuple[str, str]
         lines.append((pick("Уважительные причины", "Valid reasons"), shown))
     if report.fresh_at:
         lines.append((pick("Обновлено", "Updated"), formats.moment(report.fresh_at, p.zone)))
+    if report.stands_since:
+        lines.append(
+            (pick("Цифры стоят с", "Standing still since"), formats.moment(report.stands_since, p.zone))
+        )
     return lines

@@ -126,3 +126,4 @@ class Report:
     rules: str  # version of the rules in words
     not_connected: tuple[str, ...] = field(default=())  # metrics whose source was never seen (2.5)
     comparison: Comparison | None = None
+    stands_since: datetime | None = None  # nobody has brought the figures up to date since then

@@ -9,6 +9,7 @@ import sqlite3
 import time
 from pathlib import Path
 from typing import Literal
+from uuid import uuid4
 
 from eventlog.contract import LogRefused, LogUnavailable
 
@@ -33,6 +34,14 @@ create table if not exists records (
 );
 pragma application_id = {APPLICATION_ID};
 pragma user_version = {SCHEMA_VERSION};
+commit;
+"""
+
+#: Beside the records what the file is; files of earlier versions get it when they are opened.
+_META = """
+begin immediate;
+create table if not exists meta (name text primary key, value text not null) without rowid;
+insert or ignore into meta values ('identity', '{identity}');
 commit;
 """
 
@@ -127,9 +136,31 @@ def _check(connection: sqlite3.Connection, path: Path, *, create: bool) -> None:
         if not create:
             raise LogRefused(f"there is no event log in {path}: the file is empty")
         connection.executescript(_SCHEMA)
+    _name(connection)
     # Both ends of the table and the newest record must be readable; the middle is checked as it is read.
     connection.execute("select min(position), max(position) from records").fetchone()
     connection.execute("select * from records order by position desc limit 1").fetchone()
+
+
+def _name(connection: sqlite3.Connection) -> None:
+    """Give the file an identity if it has none. On a disk that takes nothing it can still be read without."""
+    if identity_of(connection):
+        return
+    try:
+        connection.executescript(_META.format(identity=uuid4()))
+    except sqlite3.Error as error:
+        if connection.in_transaction:
+            connection.execute("rollback")
+        if primary_code(error) not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+            raise
+
+
+def identity_of(connection: sqlite3.Connection) -> str:
+    """The identity of a file; empty while it has none. Raises sqlite3.Error."""
+    if not connection.execute("select 1 from sqlite_master where name = 'meta'").fetchone():
+        return ""
+    row = connection.execute("select value from meta where name = 'identity'").fetchone()
+    return f"embedded:{row[0]}" if row else ""
 
 
 def connect(path: Path, *, create: bool = False, busy_timeout_s: float = 1.0) -> sqlite3.Connection:
@@ -149,6 +180,15 @@ def connect(path: Path, *, create: bool = False, busy_timeout_s: float = 1.0) ->
         connection.close()
         raise
     return connection
+
+
+def file_id(path: Path) -> tuple[int, int] | None:
+    """Device and inode of the file, None when there is none: whether it is still the one that was opened."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def primary_code(error: sqlite3.Error) -> int:

@@ -28,7 +28,7 @@ from eventlog.contract import (
     check_records,
 )
 from eventlog.deadlines import Deadlines
-from eventlog.embedded.file import connect, prepare
+from eventlog.embedded.file import connect, file_id, identity_of, prepare
 from eventlog.embedded.rows import decode, encode
 from eventlog.embedded.subscription import EmbeddedSubscription
 from eventlog.embedded.turns import Turns
@@ -181,6 +181,10 @@ class EmbeddedLog(EventLog):
         self._writer.submit(job)
         return future
 
+    async def identity(self) -> str:
+        """See the contract: made with the file."""
+        return await self.run(identity_of)
+
     async def partitions(self) -> list[int]:
         """Always [0]."""
         return [0]
@@ -235,16 +239,26 @@ class EmbeddedLog(EventLog):
 
     def _with_connection(self, work: Callable[[sqlite3.Connection], T]) -> T:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        file = file_id(self.path)
+        if connection is not None and file != self._local.file:
+            # Whoever reads on must first ask whether his position belongs to what lies there now.
+            self._drop_connection(connection)
+            raise LogUnavailable(f"the event log {self.path} was replaced by another file")
         if connection is None:
             connection = self._local.connection = connect(self.path)
+            self._local.file = file
             self._connections.append(connection)
         try:
             return work(connection)
         except sqlite3.Error:
-            self._local.connection = None  # a fresh one next time
-            self._connections.remove(connection)
-            connection.close()
+            self._drop_connection(connection)
             raise
+
+    def _drop_connection(self, connection: sqlite3.Connection) -> None:
+        """A fresh one next time."""
+        self._local.connection = None
+        self._connections.remove(connection)
+        connection.close()
 
 
 def _expire(writer: Writer, job: Job) -> None:

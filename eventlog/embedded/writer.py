@@ -24,7 +24,7 @@ from typing import Literal
 import structlog
 
 from eventlog.contract import AppendFailed, AppendUnknown, LogUnavailable, Position
-from eventlog.embedded.file import connect, is_damaged, primary_code, stored_after
+from eventlog.embedded.file import connect, file_id, is_damaged, primary_code, stored_after
 from eventlog.embedded.rows import Row
 from eventlog.embedded.turns import Turns
 
@@ -81,7 +81,7 @@ class Writer:
         self._lock = threading.Lock()  # guards Job.state
         self._held: deque[Job] = deque()  # waiting again: another process held the file
         self._connection: sqlite3.Connection | None = None
-        self._identity: tuple[int, int] | None = None  # device and inode of the open file
+        self._file: tuple[int, int] | None = None  # the open one
         self._ended = asyncio.Event()
         self._counts = counts
         #: Bytes that ever came (counted on the loop), and those that were stored or given up (in the thread).
@@ -212,12 +212,11 @@ class Writer:
 
     def _current_connection(self) -> sqlite3.Connection:
         """The open one, unless the file was moved away under us: what is written there would be lost."""
-        file = self._path.stat() if self._path.exists() else None
-        identity = (file.st_dev, file.st_ino) if file else None
-        if self._connection is None or identity != self._identity:
+        file = file_id(self._path)
+        if self._connection is None or file != self._file:
             self._drop_connection()
             self._connection = connect(self._path, busy_timeout_s=_BUSY_S)
-            self._identity = identity
+            self._file = file
         return self._connection
 
     def _wait_again(self, batch: list[Job]) -> None:

@@ -7,13 +7,21 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import AuthenticationFailedError, KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    AuthenticationFailedError,
+    IncompatibleBrokerVersion,
+    KafkaError,
+    TopicAlreadyExistsError,
+    for_code,
+)
 
 from eventlog.contract import LogRefused, LogUnavailable
 from eventlog.kafka.letting_go import stop_admin
+from eventlog.kafka.protocol import TopicIdsRequest, ask
 from eventlog.kafka.settings import BATCH_OVERHEAD_BYTES, KafkaSettings
 
 
@@ -128,6 +136,27 @@ async def _describe(admin: AIOKafkaAdminClient, settings: KafkaSettings) -> Topi
             for option in resource["config_entries"]:
                 config[option["config_names"]] = option["config_value"]
     return Topic(len(entry["partitions"]), config)
+
+
+async def identity(settings: KafkaSettings) -> str:
+    """See `EventLog.identity`: id of the cluster, name of the topic and Kafka's own id of it.
+
+    A topic that was deleted and made again has another id. A Kafka before 2.8 has no such ids; then what is left must do.
+    """
+    async with _admin(settings) as admin:
+        try:
+            found = (await ask(admin, TopicIdsRequest())).to_object()
+        except (NotImplementedError, IncompatibleBrokerVersion):  # how aiokafka says that the broker is older
+            cluster = await admin.describe_cluster()
+            return f"kafka:{cluster['cluster_id']}/{settings.topic}"
+    for entry in found["topics"]:
+        if entry["name"] == settings.topic and not entry["error_code"]:
+            topic = UUID(bytes=entry["topic_id"])
+            known = f"kafka:{found['cluster_id']}/{settings.topic}"
+            return f"{known}/{topic}" if topic.int else known
+    raise LogRefused(
+        f"there is no topic {settings.topic} at {settings.bootstrap} (or no permission to see it)"
+    )
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from eventlog.contract import EventLog, LogUnavailable, Position, Record, StoredRecord
-from eventlog.kafka.admin import check_topic
+from eventlog.kafka.admin import check_topic, identity
 from eventlog.kafka.appender import Appender
 from eventlog.kafka.reader import Reader
 from eventlog.kafka.settings import KafkaSettings
@@ -73,6 +73,11 @@ class KafkaLog(EventLog):
         if self._appender is None:
             raise LogUnavailable("the log is not open for writing")
         return self._appender.submit(records, deadline_s)
+
+    async def identity(self) -> str:
+        """See the contract."""
+        self._open_reader()
+        return await identity(self.settings)
 
     async def partitions(self) -> list[int]:
         """See the contract. Asks Kafka once."""

@@ -92,7 +92,7 @@ def copy(
     """Copy all events to the other engine, ids and order per key kept. Can be cut off and called again: it goes on.
 
     Moving to Kafka: set `[log] bootstrap`, `LEADFOLD_LOG__ENGINE=kafka leadfold log create`, `leadfold log copy --to
-    kafka`, stop Leadfold, copy again (only what came meanwhile), set `engine = "kafka"`, give an empty database, start.
+    kafka`, stop Leadfold, copy again (only what came meanwhile), set `engine = "kafka"`, start, `leadfold rebuild`.
 
     Example: `leadfold log copy --from embedded --to kafka`
     """

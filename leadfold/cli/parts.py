@@ -67,7 +67,7 @@ async def _several(current: Config) -> int:
 
     stop = stop_on_signals()
     with address_held(current.settings) as port:
-        return await together(current, port, (), stop, None, lambda _: None, logs=None)
+        return await together(current, port, (), stop, None, lambda _found, _well: None, logs=None)
 
 
 def project() -> None:

@@ -72,7 +72,9 @@ async def _run(current: Config, quiet: bool) -> int:
                 ),
                 stop,
                 (lambda: _keep_postgres(server, stop)) if server is not None else None,
-                lambda found: None if quiet else _tell(current, found, time.monotonic() - started),
+                lambda found, well: (
+                    None if quiet else _tell(current, found, time.monotonic() - started, well=well)
+                ),
                 logs=settings.data_dir / "logs" if settings.logging.files else None,
             )
         finally:
@@ -102,9 +104,10 @@ async def _keep_postgres(server: EmbeddedPostgres, stop: asyncio.Event) -> None:
             pause_s = min(pause_s * 2, 15.0)
 
 
-def _tell(current: Config, found: dict[str, Part], took_s: float) -> None:
+def _tell(current: Config, found: dict[str, Part], took_s: float, *, well: bool) -> None:
     """Print the addresses."""
-    out.print(f"[green]Leadfold runs[/] (ready in {took_s:.1f} s), Ctrl-C ends it.")
+    what = "[green]Leadfold runs[/]" if well else "[yellow]Leadfold takes webhooks[/]"
+    out.print(f"{what} (ready in {took_s:.1f} s), Ctrl-C ends it.")
     out.print(f"  webhooks  {found['ingest'].url}", markup=False)
     out.print(f"  pages     {found['report'].url}", markup=False)
     out.print(f"  data      {current.settings.data_dir}", markup=False)

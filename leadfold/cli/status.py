@@ -141,6 +141,8 @@ async def _projection(settings: Settings, log: Any) -> dict[str, Any]:
         "facts": found.facts,
         "lag_records": found.lag_records,
         "lag_seconds": found.lag_seconds,
+        "stopped_at": found.stopped_at,
+        "stopped": found.stopped,
         "owned": found.owned,
         "dirty_groups": found.dirty_groups,
         "dead_letters": found.dead_letters,
@@ -200,6 +202,10 @@ def _show(found: dict[str, Any]) -> None:
     if projection["live"] is None:
         out.print("reports  no read models yet")
         return
+    if projection["stopped_at"] is not None:
+        since = projection["stopped_at"].astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+        out.print(f"reports  [red]figures stand still since {since}[/], webhooks are taken")
+        out.print(f"         [red]{escape(projection['stopped'])}[/]")
     lag = (
         "unknown"
         if projection["lag_records"] is None
@@ -215,7 +221,8 @@ def _show(found: dict[str, Any]) -> None:
             " delivery.unreadable[/] says why; once mended: [red]leadfold replay --retranslate[/]"
         )
     live = projection["live"]
-    out.print(f"live     {live.schema} ({live.purpose}), rules {projection['rules']}")
+    purpose = "" if live.purpose == "live" else f" ({live.purpose})"
+    out.print(f"live     {live.schema}{purpose}, rules {projection['rules']}")
     senders, own = by_origin(projection["sources"])
     if own:
         out.print(f"company  {sum(s.records for s in own)} events of leadfold.toml and imported files")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from leadfold.announce import OPS, Part, announced
 from leadfold.cli.common import Exit, err
+from leadfold.cli.telling import PROJECTOR, watch, why_stopped
 from leadfold.doors import environment, number_of, numbered, reserved
 from leadfold.settings import Settings
 from leadfold.supervisor import Child, GaveUp, Supervisor
@@ -51,14 +52,15 @@ async def together(
     others: Sequence[Child],
     stop: asyncio.Event,
     beside: Callable[[], Coroutine[Any, Any, None]] | None,
-    tell: Callable[[dict[str, Part]], object],
+    tell: Callable[[dict[str, Part], bool], object],
     *,
     logs: Path | None,
 ) -> int:
     """Run the front doors and the ``others`` until ``stop``; an exit code.
 
     ``port``: of the front doors, as `leadfold.doors.reserved` gave it. ``beside``: work of our own meanwhile. ``tell``
-    hears where they listen once all of them answer. ``logs``: the folder of their logs; None: they write to stderr.
+    hears where they listen once all of them answer, and whether all do their work: a projector that has stopped by itself
+    answers too. ``logs``: the folder of their logs; None: they write to stderr.
     """
     settings = current.settings
     supervisor = Supervisor(
@@ -100,20 +102,24 @@ def _code(tasks: Sequence[asyncio.Task[Any]]) -> int:
 
 
 async def _all_ready(
-    current: Config, supervisor: Supervisor, tell: Callable[[dict[str, Part]], object]
+    current: Config, supervisor: Supervisor, tell: Callable[[dict[str, Part], bool], object]
 ) -> None:
-    """Hand on the addresses once everything answers."""
+    """Hand on the addresses once everything answers; then say whether the figures stand still."""
     import aiohttp
 
     names = [child.name for child in supervisor.children]
     deadline = time.monotonic() + _READY_S
     found: dict[str, Part] = {}
+    well = True
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
         while len(found) < len(names) and time.monotonic() < deadline:
             for name in names:
                 part = announced(current.settings, name)
-                if name not in found and part is not None and await _answers(session, current.settings, name):
-                    found[name] = part
+                if name in found or part is None:
+                    continue
+                stands = await _stands(current.settings, name)
+                if stands or await _answers(session, current.settings, name):
+                    found[name], well = part, well and not stands
             await asyncio.sleep(0.05)
     missing = [name for name in names if name not in found]
     if missing:
@@ -122,7 +128,9 @@ async def _all_ready(
         )
         return
     supervisor.settled()
-    tell(found)
+    tell(found, well)
+    if PROJECTOR in names:
+        await watch(current.settings)
 
 
 async def _ready(settings: Settings, name: str, pid: int) -> None:
@@ -135,6 +143,11 @@ async def _ready(settings: Settings, name: str, pid: int) -> None:
             if part is not None and part.pid == pid and await _answers(session, settings, name):
                 return
             await asyncio.sleep(0.1)
+
+
+async def _stands(settings: Settings, name: str) -> bool:
+    """Whether it is a projector that has stopped by itself: it says so to whoever asks, and the others do their work."""
+    return name == PROJECTOR and await why_stopped(settings) is not None
 
 
 async def _answers(session: object, settings: Settings, name: str) -> bool:

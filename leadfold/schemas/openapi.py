@@ -184,6 +184,10 @@ def _report_schemas() -> dict[str, Json]:
             "params": {"type": "object"},
             "as_of": _MOMENT,
             "fresh_at": {**_MOMENT, "description": "when the newest event was received; null: unknown"},
+            "stands_since": {
+                **_MOMENT,
+                "description": "nobody has brought the figures up to date since then; null: somebody does",
+            },
             "lag_s": {"type": ["number", "null"], "description": "seconds behind the log; null: unknown"},
             "rules": _TEXT,
             "columns": {"type": "array", "items": column},

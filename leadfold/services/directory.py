@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import psycopg
@@ -11,6 +12,7 @@ import structlog
 
 from domain.event import Event
 from eventlog.contract import AppendFailed, EventLog, LogUnavailable
+from eventlog.identity import same_log
 from eventlog.sealing import seal
 from leadfold import config_sync
 from leadfold.settings import Settings
@@ -54,7 +56,8 @@ class DirectoryPublisher:
     async def publish(self) -> int:
         """Append what has changed; how many events. Raises AppendFailed, LogUnavailable, OSError."""
         settings = self._settings
-        state = config_sync.load_state(settings.data_dir) or await self._recovered(settings)
+        identity = await self._log.identity()
+        state = await self._state(settings, identity)
         events, after = config_sync.plan(
             config_sync.items(settings),
             state,
@@ -63,13 +66,20 @@ class DirectoryPublisher:
         )
         if events:
             await self._log.append([seal(event) for event in events], deadline_s=_APPEND_S)
-            await asyncio.to_thread(config_sync.save_state, settings.data_dir, after)
+        if events or identity != state.log:
+            await asyncio.to_thread(config_sync.save_state, settings.data_dir, replace(after, log=identity))
         return len(events)
 
-    async def _recovered(self, settings: Settings) -> config_sync.State:
-        """What was published, when our own note of it is lost: on an empty log nothing, else ask the read models."""
+    async def _state(self, settings: Settings, identity: str) -> config_sync.State:
+        """What was published on this log: by our own note, else on an empty log nothing, else as the read models know."""
+        noted = config_sync.load_state(settings.data_dir)
+        if noted is not None and same_log(noted.log, identity):
+            return noted
         if not any(following for _, following in (await self._log.bounds()).values()):
             return config_sync.State()
+        if noted is not None:
+            log.warning("directory.other_log", was=noted.log, now=identity)
+            return config_sync.from_events(())
         return config_sync.from_events(await published_before(settings))
 
 

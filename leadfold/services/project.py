@@ -4,35 +4,50 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from typing import Any
 
 import psycopg
 import structlog
 
-from eventlog.contract import EventLog
+from eventlog.contract import EventLog, PositionLost
 from leadfold import metrics
 from leadfold.config_file import Config
 from leadfold.services.base import changes, ended, health_app, lasting, served, stop_on_signals
 from leadfold.wiring import fold_inputs, make_log, projector_settings, running_database_url, wait_for_database
 from projector import garbage
-from projector.database import connect
+from projector.database import connect, within
+from projector.errors import ProjectorStopped
+from projector.positions import live_build
 from projector.run import Projector
-from projector.status import projection_status
+from projector.status import ProjectionStatus, projection_status
 
 log = structlog.get_logger(__name__)
 
 
+#: Seconds until a projector that stopped by itself is tried again, the first time and at most; and between two looks
+#: whether other tables went live, which may be all that it waits for.
+_AGAIN_S = 15.0
+_AGAIN_MOST_S = 300.0
+_LOOK_S = 5.0
+
+
 class Projecting:
-    """The projector of the current settings; a change of what the fold depends on starts another one in its place."""
+    """The projector of the current settings; a change of what the fold depends on starts another one in its place.
+
+    One that stopped by itself and needs a person is told in ``/readyz`` and tried again, more and more seldom.
+    """
 
     def __init__(self, config: Config) -> None:
         self._config = config
         self._projector: Projector | None = None
         self._changed = asyncio.Event()
         self._log: EventLog | None = None
+        self._stopped: str | None = None  # why the last one stopped by itself; until another one is well
+        self._again_s = _AGAIN_S
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Project until ``stop``. Raises what `Projector.run` raises."""
+        """Project until ``stop``. Raises DatabaseRefused, LogRefused: nothing but other settings help."""
         garbage.begin()
         watcher = asyncio.create_task(lasting("config", self._watch))
         host, (port, fixed) = self._config.settings.projector.host, self._config.settings.projector_port
@@ -68,10 +83,30 @@ class Projecting:
             waiters = [asyncio.create_task(_forward(event, halt)) for event in (stop, self._changed)]
             try:
                 await self._projector.run(halt)
+            except (ProjectorStopped, PositionLost) as error:
+                self._again_s = _AGAIN_S if self._works() else min(self._again_s * 2, _AGAIN_MOST_S)
+                self._stopped = str(error)
+                await self._pause(url, halt)
             finally:
                 await ended(*waiters)
         finally:
             await event_log.close()
+
+    def _works(self) -> bool:
+        """Whether the projector of now has been at work, so that what was before it is over."""
+        return self._projector is not None and self._projector.status().begun
+
+    async def _pause(self, url: str, halt: asyncio.Event) -> None:
+        """Until it is time to try again: told to end, new settings, other tables live, or long enough."""
+        until = time.monotonic() + self._again_s
+        before = await _live(url)
+        log.warning("project.waits", again_after_s=self._again_s)
+        while not halt.is_set() and (left := until - time.monotonic()) > 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(halt.wait(), min(_LOOK_S, left))
+            if (live := await _live(url)) is not None and live != before:
+                self._again_s = _AGAIN_S
+                return
 
     async def _watch(self) -> None:
         async for fresh in changes(self._config):
@@ -84,12 +119,14 @@ class Projecting:
         if status is None:
             waiting = {"ok": False, "reason": "it waits for Postgres or the log"}
             return {"ready": False, "checks": {"projector": waiting}}
-        works = status.running and status.stopped is None
+        stopped = status.stopped or (None if status.begun else self._stopped)
+        works = status.running and status.begun and stopped is None
         checks = {
-            "database": _check(status.database_up, "Postgres does not answer"),
+            "database": _check(status.database_up or stopped is not None, "Postgres does not answer"),
             "log": _check(status.log_up, "the event log does not answer"),
             "projector": {
-                **_check(works, status.stopped or "it does not run"),
+                **_check(works, stopped or ("it begins" if status.running else "it does not run")),
+                "stopped": stopped is not None,
                 "standby": status.standby,
                 "behind": status.behind,
             },
@@ -103,6 +140,8 @@ class Projecting:
             values |= {(f"leadfold_{name}", ()): value for name, value in status.counters.items()}
             values[_name("database_up"), ()] = float(status.database_up)
             values[_name("partitions"), ()] = len(status.held)
+            stopped = status.stopped or (self._stopped and not status.begun)
+            values[_name("stopped"), ()] = float(bool(stopped))
             for partition, held in status.held.items():
                 values[_name("epoch"), (("partition", str(partition)),)] = held.epoch
                 values[_name("position"), (("partition", str(partition)),)] = held.next_offset
@@ -115,8 +154,7 @@ class Projecting:
         if url is None or self._projector is None:
             return values
         with contextlib.suppress(psycopg.Error, OSError):
-            async with asyncio.timeout(5), await connect(url, name="leadfold-metrics") as conn:
-                found = await projection_status(conn, self._log)
+            found = await within(5, self._asked(url))
             values[_name("dirty_groups"), ()] = found.dirty_groups
             values[_name("dead_letters_open"), ()] = found.dead_letters
             if found.lag_records is not None and found.lag_seconds is not None:
@@ -124,6 +162,24 @@ class Projecting:
                 values[_name("lag_seconds"), ()] = found.lag_seconds
                 values[_name("lag_known"), ()] = 1.0
         return values
+
+    async def _asked(self, url: str) -> ProjectionStatus:
+        async with await connect(url, name="leadfold-metrics") as conn:
+            return await projection_status(conn, self._log)
+
+
+async def _live(url: str) -> int | None:
+    """The live build; None when that cannot be asked."""
+
+    async def asked() -> int | None:
+        async with await connect(url, name="leadfold-projector-look") as conn:
+            build = await live_build(conn)
+            return None if build is None else build.build_id
+
+    try:
+        return await within(5, asked())
+    except (psycopg.Error, OSError, TimeoutError):
+        return None
 
 
 def _check(ok: bool, reason: str) -> dict[str, Any]:

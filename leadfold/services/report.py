@@ -20,7 +20,7 @@ from leadfold.report_metrics import ReportMetrics
 from leadfold.services.base import changes, ended, lasting, served, stop_on_signals
 from leadfold.source_settings import source_infos
 from leadfold.wiring import make_log, running_database_url
-from projector.database import connect
+from projector.database import connect, within
 from projector.readmodel.live import NoLiveBuild
 from projector.status import projection_status
 from reports.catalogue import REPORTS
@@ -169,8 +169,7 @@ class Reporting:
         conn = await connect(url, name="leadfold-report")
         async with conn:
             while True:
-                async with asyncio.timeout(10):
-                    found = await projection_status(conn, self._log)
+                found = await within(10, projection_status(conn, self._log))
                 self._lag_s, self._database_up = found.lag_seconds, found.live is not None
                 await asyncio.sleep(_LOOK_S)
 

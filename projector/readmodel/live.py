@@ -20,11 +20,19 @@ from projector.readmodel.history import directory_query, event_of
 DIRECTORY_TYPES: tuple[str, ...] = tuple(sorted(name for name, model in FACTS.items() if model.DIRECTORY))
 
 _LIVE = "select schema_name from leadfold.build where state = 'live'"
+# What the projector notes when it stops is read as JSON: before an updated one has begun, the column is not there.
 _FRESHNESS = """
-select max(s.last_received), max(s.last_time)
+select max(s.last_received), max(s.last_time), coalesce(
+    (to_jsonb(b) ->> 'stopped_at')::timestamptz,
+    (select max(p.seen_at) from leadfold.position p where p.build_id = b.build_id
+     having max(p.seen_at) < now() - make_interval(secs => %s)))
 from leadfold.build b left join leadfold.source_seen s on s.build_id = b.build_id and s.source <> %s
 where b.state = 'live' group by b.build_id
 """
+
+#: A projector that gave no sign of life for so many seconds does not work. An idle one gives one every two seconds, a busy
+#: one with each batch.
+SILENT_S = 120.0
 
 
 class NoLiveBuild(LookupError):
@@ -35,11 +43,14 @@ class NoLiveBuild(LookupError):
 class Freshness:
     """What the live build has seen (UTC): when the newest fact was received, and when the latest one happened.
 
+    ``stands_since``: nobody has worked on it since then, because the projector stopped by itself or is gone; None while one does.
+
     What the settings file says does not count: it is received whenever somebody starts a part, while all sources are silent.
     """
 
     received: datetime | None
     time: datetime | None
+    stands_since: datetime | None = None
 
 
 async def live_schema(conn: AsyncConnection[Any]) -> str:
@@ -90,9 +101,9 @@ def with_rules(directory: Directory, override: dict[str, Any] | None) -> Directo
 async def freshness(conn: AsyncConnection[Any]) -> Freshness:
     """How fresh the live build is; both None when it holds nothing."""
     async with conn.cursor() as cursor:
-        await cursor.execute(_FRESHNESS, (SETTINGS_SOURCE,))
+        await cursor.execute(_FRESHNESS, (SILENT_S, SETTINGS_SOURCE))
         row = await cursor.fetchone()
-    return Freshness(None, None) if row is None else Freshness(row[0], row[1])
+    return Freshness(None, None) if row is None else Freshness(*row)
 
 
 def _build(

@@ -134,7 +134,14 @@ def _refusals_note(report: Report, lang: str) -> str:
 
 
 def stamp(report: Report, lang: str) -> Stamp:
-    """«Обновлено 14:32, отставание 4 с»; amber when late or when nobody knows (a lag that is unknown is not zero)."""
+    """«Обновлено 14:32, отставание 4 с»; amber when late or when nobody knows (a lag that is unknown is not zero).
+
+    «Цифры стоят с 14:32» when nobody works on them: then a lag says nothing.
+    """
+    if report.stands_since is not None:
+        return Stamp(
+            say("stamp.stands", lang, at=moment(report.stands_since, report.params.zone, year=False)), True
+        )
     if report.fresh_at is None:
         return Stamp(say("stamp.unknown", lang), True)
     at = moment(report.fresh_at, report.params.zone, year=False)

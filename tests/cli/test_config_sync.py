@@ -8,8 +8,13 @@ from hypothesis import strategies as st
 
 from domain.directory import Directory
 from domain.event import Event
+from domain.facts.company import EmployeeChanged
+from eventlog.contract import Record
+from eventlog.embedded import EmbeddedLog
+from eventlog.sealing import unseal
 from leadfold.config_file import parse
 from leadfold.config_sync import BEGINNING, State, from_events, items, load_state, plan, save_state
+from leadfold.services.directory import DirectoryPublisher
 from leadfold.settings import Settings
 
 HEAD = f'[secrets]\nkey_secret = "{"k" * 40}"\n'
@@ -113,6 +118,29 @@ def test_note_survives_and_a_damaged_one_is_no_note(tmp_path: Path) -> None:
     assert load_state(tmp_path) == state
     (tmp_path / "config-sync.json").write_text('{"items": [{}]}')
     assert load_state(tmp_path) is None
+
+
+async def test_another_log_gets_the_directory_too(tmp_path: Path) -> None:
+    """A topic that was made again, another file in its place: what the note tells of is not there."""
+    settings = parse(f'data_dir = "{tmp_path}"\n' + HEAD + anna(), tmp_path / "leadfold.toml")
+    for name, already, published in (
+        ("one", 0, True),
+        ("one", 0, False),
+        ("two", 0, True),
+        ("three", 1, True),
+    ):
+        async with EmbeddedLog(tmp_path / f"{name}.db") as log:
+            if already:
+                await log.append([Record(b"k", b"{}", ())], deadline_s=5)
+            before = (await log.bounds())[0][1]
+            count = await DirectoryPublisher(log, settings).publish()
+            assert (await log.bounds())[0][1] == before + count
+            assert bool(count) == published
+            stored = await log.read(0, already, max_records=9, max_wait_s=0)
+            cards = [event for each in stored if isinstance(event := unseal(each.record), Event)]
+            assert [e.data.employee_id for e in cards if isinstance(e.data, EmployeeChanged)] == ["anna"]
+            # alone on its log it holds from the beginning, beside others from now on
+            assert all((e.time == BEGINNING) == (name != "three") for e in cards)
 
 
 def test_after_a_lost_note_the_read_models_are_asked() -> None:

@@ -40,6 +40,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "stamp.at": ("обновлено {at}, отставание {lag}", "updated {at}, {lag} behind"),
     "stamp.offline": ("нет связи, показано последнее", "no connection, showing the last figures"),
     "stamp.no_lag": ("обновлено {at}, отставание неизвестно", "updated {at}, lag unknown"),
+    "stamp.stands": (
+        "цифры стоят с {at}: обработка событий остановилась, вебхуки принимаются",
+        "figures stand still since {at}: events are not processed, webhooks are taken",
+    ),
     "stamp.unknown": ("свежесть данных неизвестна", "freshness unknown"),
     "lag.seconds": ("{n} с", "{n} s"),
     "lag.minutes": ("{n} мин", "{n} min"),
