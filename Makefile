@@ -122,6 +122,7 @@ lint: .venv/.dev ## Style, types, import rules, freshness of generated files and
 	$(BIN)/lint-imports
 	$(BIN)/python -m leadfold.schemas --check
 	$(BIN)/python -m deploy.checks.lock
+	$(BIN)/python -m deploy.checks.statements
 	$(BIN)/python -m deploy.checks.audit
 	$(BIN)/python -m deploy.checks.licences --check
 	$(BIN)/python -m deploy.checks.docs --check

@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 import orjson
@@ -31,7 +31,7 @@ from ingest.lane import Lane
 from ingest.limits import DEFAULT_LIMITS, Limits
 from ingest.rates import Places, Rates
 from ingest.sources import NATIVE, SourceBook, SourceConfig
-from ingest.translate import Translated, cut_records, event_ids, records_of, translate
+from ingest.translate import Translated, cut_records, event_ids, head_only, records_of, translate
 
 log = structlog.get_logger(__name__)
 _CHATTER: Final = logging.getLogger(__name__)
@@ -213,9 +213,12 @@ class FrontDoor:
             return self._preflight(self._delivery(request, b"", source), adapter)
         if not request.content.is_eof() and not self._may_send(request, source, adapter):
             return self.refused(source.name)
-        body = await self._body(request, source.name)
-        if isinstance(body, Answer):
-            return body
+        try:
+            body = await wire.body_of(request, self.deps.limits)
+        except wire.Dropped as dropped:
+            if not self._may_send(request, source, adapter):
+                return self.refused(source.name)
+            return await self._dropped(request, dropped, source.name, [source], adapter)
         delivery = self._delivery(request, body, source)
         if not adapter.authenticate(delivery):
             return self.refused(source.name)
@@ -230,31 +233,53 @@ class FrontDoor:
         adapter = self.deps.adapters.get(NATIVE)
         if not request.content.is_eof() and not _has_key(request):
             return self.refused("unknown", _NO_KEY)
-        body = await self._body(request, NATIVE)
-        if isinstance(body, Answer):
-            return body
-        for source in self.deps.book.native() if adapter else ():
+        sources = self.deps.book.native() if adapter else []
+        try:
+            body = await wire.body_of(request, self.deps.limits)
+        except wire.Dropped as dropped:
+            return await self._dropped(request, dropped, NATIVE, sources, adapter)
+        for source in sources:
             delivery = self._delivery(request, body, source)
             if adapter is not None and adapter.authenticate(delivery):
                 return await self._take(delivery, adapter)
         return self.refused("unknown", _NO_KEY)
 
-    async def _body(self, request: web.Request, name: str) -> bytes | Answer:
-        """The whole body, or the answer when there is none."""
-        try:
-            return await wire.body_of(request, self.deps.limits)
-        except wire.Dropped as dropped:
-            self.deps.metrics.delivered(name, dropped.outcome)
-            log.warning("ingest.dropped", source=name, outcome=dropped.outcome)
-            return dropped.answer
+    async def _dropped(
+        self,
+        request: web.Request,
+        dropped: wire.Dropped,
+        name: str,
+        sources: Sequence[SourceConfig],
+        adapter: Adapter | None,
+    ) -> Answer:
+        """The answer when there is no whole body.
+
+        Of one that is too large the head is kept as unreadable, if whoever sent it can be known by its path or head: nothing
+        that an authenticated source sends goes by unseen.
+        """
+        deps = self.deps
+        for source in sources if dropped.head and adapter is not None else ():
+            delivery = self._delivery(request, dropped.head, source)
+            if adapter is not None and adapter.authenticate(delivery):
+                kept = partial(head_only, delivery, adapter, deps.key_secret, dropped.answer)
+                sealed = self.prepared(delivery, adapter, kept)
+                return sealed if isinstance(sealed, Answer) else await self.durable(sealed)
+        deps.metrics.delivered(name, dropped.outcome)
+        log.warning("ingest.dropped", source=name, outcome=dropped.outcome)
+        return dropped.answer
 
     async def _take(self, delivery: Delivery, adapter: Adapter) -> Answer:
         """Translate an authenticated delivery, make it durable, answer."""
         sealed = self.prepared(delivery, adapter)
         return sealed if isinstance(sealed, Answer) else await self.durable(sealed)
 
-    def prepared(self, delivery: Delivery, adapter: Adapter) -> Answer | Sealed:
-        """An authenticated delivery, ready for the log (then it has a place), or what to answer at once."""
+    def prepared(
+        self, delivery: Delivery, adapter: Adapter, translated_as: Callable[[], Translated] | None = None
+    ) -> Answer | Sealed:
+        """An authenticated delivery, ready for the log (then it has a place), or what to answer at once.
+
+        ``translated_as``: where it is not to be translated.
+        """
         deps, name = self.deps, delivery.source.name
         wait_s = self._rates.wait_s(name, time.monotonic())
         if wait_s:
@@ -267,7 +292,10 @@ class FrontDoor:
             return _RETRY
         try:
             deps.metrics.seen(name, delivery.received.timestamp())
-            translated = translate(delivery, adapter, deps.key_secret)
+            if translated_as is None:
+                translated = translate(delivery, adapter, deps.key_secret)
+            else:
+                translated = translated_as()
             if not translated.probe:
                 records, translated = records_of(translated, delivery, adapter, deps.key_secret)
                 return Sealed(delivery, adapter, translated, records)

@@ -26,7 +26,7 @@ DELIVERIES = Meaning(
     "leadfold_ingest_deliveries_total",
     "counter",
     "Deliveries by outcome: logged, spooled, probe, unused (kept: nothing in it was wanted), unreadable (kept), refused "
-    "(bad key), too_large, too_slow, broken (cut off), limited (rate), busy, unavailable (503).",
+    "(bad key), too_large (nothing kept: the sender is not known before the body), too_slow, broken (cut off), limited (rate), busy, unavailable (503).",
     ("source", "outcome"),
 )
 FACTS = Meaning("leadfold_ingest_facts_total", "counter", "Facts made durable.", ("source", "type"))

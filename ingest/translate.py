@@ -97,6 +97,15 @@ def records_of(
     return cut_records(translated, delivery, adapter, key_secret)
 
 
+def head_only(delivery: Delivery, adapter: Adapter, key_secret: bytes, answer: Answer) -> Translated:
+    """An authenticated delivery that is too large to be taken, answered so all the same; its body is only the head of it."""
+    reason = (
+        f"the body is larger than [ingest] max_body_bytes: only its first {len(delivery.body)} bytes are kept"
+    )
+    event = _unreadable(delivery, adapter, evidence_of(delivery, adapter), reason, key_secret)
+    return Translated([event], answer, unreadable=reason)
+
+
 def cut_records(
     translated: Translated,
     delivery: Delivery,
@@ -266,6 +275,7 @@ __all__ = [
     "Translated",
     "event_ids",
     "evidence_of",
+    "head_only",
     "records_of",
     "retranslate",
     "translate",

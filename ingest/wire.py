@@ -27,17 +27,23 @@ _REFUSALS: Final = {
 
 _UNPACKED: Final = web.RequestKey("leadfold.unpacked", bool)
 CORS: Final = {"Access-Control-Allow-Origin": "*", "Vary": "Origin"}
+#: So much is kept of a body that is too large, when its sender is known.
+HEAD_BYTES: Final = 64 * 1024
 #: Answers that one connection may leave unread, bytes.
 UNREAD: Final = 256 * 1024
 
 
 class Dropped(Exception):
-    """There is no whole body. ``outcome`` is the word of the metrics: too_large, too_slow, broken."""
+    """There is no whole body. ``outcome`` is the word of the metrics: too_large, too_slow, broken.
 
-    def __init__(self, outcome: str) -> None:
+    ``head``: the beginning of a body that is too large, as it came.
+    """
+
+    def __init__(self, outcome: str, head: bytes = b"") -> None:
         super().__init__(outcome)
         self.outcome = outcome
         self.answer = _REFUSALS[outcome]
+        self.head = head
 
 
 async def body_of(request: web.Request, limits: Limits) -> bytes:
@@ -49,40 +55,47 @@ async def body_of(request: web.Request, limits: Limits) -> bytes:
     if not request.can_read_body:
         return b""
     if (request.content_length or 0) > limits.max_body:
-        raise Dropped("too_large")
+        try:
+            head = await _arriving(request, limits, HEAD_BYTES)
+        except Dropped as dropped:
+            raise Dropped("too_large") from dropped
+        raise Dropped("too_large", head[:HEAD_BYTES])
     if request.content.is_eof():  # as nearly always: all of it came with the headers
-        body = _here(request, limits)
+        body = _here(request)
     else:
-        body = await _arriving(request, limits)
+        body = await _arriving(request, limits, limits.max_body + 1)
+    if len(body) > limits.max_body:
+        raise Dropped("too_large", body[:HEAD_BYTES])
     encoding = request.headers.get("Content-Encoding")
     if not encoding:
         return body
     try:
-        body = decompress(body, encoding, limits)
-        request[_UNPACKED] = True
-        return body
+        unpacked = decompress(body, encoding, limits)
     except TooLarge as error:
-        raise Dropped("too_large") from error
+        raise Dropped("too_large", body[:HEAD_BYTES]) from error
     except Unreadable:
         return body  # nobody will be able to read it; it is kept, and the record says so
+    request[_UNPACKED] = True
+    return unpacked
 
 
-def _here(request: web.Request, limits: Limits) -> bytes:
+def _here(request: web.Request) -> bytes:
     try:
-        body = request.content.read_nowait()
+        return request.content.read_nowait()
     except (web.RequestPayloadError, ConnectionError, EOFError) as error:
         raise Dropped("broken") from error
-    if len(body) > limits.max_body:
-        raise Dropped("too_large")
-    return body
 
 
-async def _arriving(request: web.Request, limits: Limits) -> bytes:
+async def _arriving(request: web.Request, limits: Limits, most: int) -> bytes:
+    """The body, or what came of it once that is ``most`` bytes or a little more."""
+    pieces: list[bytes] = []
+    size = 0
     try:
         async with asyncio.timeout(limits.read_timeout_s):
-            return await request.read()
-    except web.HTTPRequestEntityTooLarge as error:
-        raise Dropped("too_large") from error
+            while size < most and (piece := await request.content.readany()):
+                pieces.append(piece)
+                size += len(piece)
+            return b"".join(pieces)
     except TimeoutError as error:
         raise Dropped("too_slow") from error
     except (web.RequestPayloadError, ConnectionError, EOFError) as error:

@@ -169,7 +169,62 @@ async def test_gzip(door: Door) -> None:
     bomb = gzip.compress(b"\0" * 30_000_000)
     assert (await door.client.post(FORM, data=bomb, headers=headers)).status == 413
     assert (await door.client.post(FORM, data=b"no gzip", headers=headers)).status == 200
-    assert [e.type for e in await door.events()] == ["form.submitted", "delivery.unreadable"]
+    found = await door.events()
+    assert [e.type for e in found] == ["form.submitted", "delivery.unreadable", "delivery.unreadable"]
+    assert bomb.startswith(found[1].evidence.body)
+    assert ("Content-Encoding", "gzip") in [(n.title(), v) for n, v in found[1].evidence.headers]
+
+
+async def test_the_head_of_what_is_too_large_is_kept_when_its_sender_is_known(doors: OpenDoor) -> None:
+    """He is told 413 all the same, and somebody can see that he sent it and what it began with."""
+    door = await doors(limits=Limits(max_body=100_000))
+    large = b"phone=89990000001&text=" + b"a" * 200_000
+
+    async def in_pieces(body: bytes) -> Any:
+        for start in range(0, len(body), 10_000):
+            yield body[start : start + 10_000]
+
+    erp = {"Authorization": f"Bearer {SECRET}-erp"}
+    item = json.dumps({"events": [{"type": "x", "data": "b" * 200_000}]}).encode()
+    known: list[tuple[str, bytes, dict[str, str]]] = [
+        (FORM, large, {}),
+        ("/in/site", large, {"Token": SECRET}),
+        ("/v1/events", item, erp),
+    ]
+    for path, body, headers in known:
+        assert (await door.client.post(path, data=body, headers=headers)).status == 413
+        assert (await door.client.post(path, data=in_pieces(b" " + body), headers=headers)).status == 413
+    found = await door.events()
+    assert [(e.type, e.source) for e in found] == [
+        ("delivery.unreadable", source)
+        for source in ("/form/landing", "/tilda/site", "/native/erp")
+        for _ in range(2)
+    ]
+    for event, (_, body, _) in zip(found, [one for one in known for _ in range(2)], strict=True):
+        assert len(event.evidence.body) == 64 * 1024
+        assert body.startswith(event.evidence.body.removeprefix(b" "))
+        assert event.data.reason.startswith("the body is larger than [ingest] max_body_bytes")
+
+    nobody: list[tuple[str, dict[str, str], int]] = [
+        ("/in/landing/wrong", {}, 404),
+        ("/in/site", {"Token": "wrong"}, 413),
+        ("/v1/events", {"Authorization": "Bearer wrong"}, 413),
+        ("/in/nosuch", {}, 404),
+    ]
+    for path, headers, status in nobody:
+        assert (await door.client.post(path, data=large, headers=headers)).status == status
+    assert len(await door.events()) == len(found)
+    shown = await (await door.ops.get("/metrics")).text()
+    assert 'outcome="unreadable",source="landing"} 2.0' in shown
+    assert 'outcome="too_large",source="native"} 1.0' in shown
+
+
+async def test_a_large_delivery_that_cannot_be_kept_now_may_be_sent_again(doors: OpenDoor) -> None:
+    door = await doors(with_spool=False, limits=Limits(max_body=1000), deadline_s=0.3)
+    with door.hold(door.log.path):
+        assert (await door.client.post(FORM, data=b"a" * 2000)).status == 503
+    assert (await door.client.post(FORM, data=b"a" * 2000)).status == 413
+    assert [e.type for e in await door.wait_for(1)] == ["delivery.unreadable"]
 
 
 async def test_sizes(doors: OpenDoor) -> Any:
