@@ -71,7 +71,7 @@ ALLOWED: dict[str, str] = {
     "reports/rollup/refresh.py:_sum_months": "columns of sums are those of the catalogue",
     "reports/rollup/refresh.py:refresh": _DDL,
     "leadfold/cli/sql.py:_run": "`leadfold sql` runs what the operator wrote, as the analysts' login",
-    "leadfold/services/ingest.py:published_before": "made of literals and names of fact types by `directory_query`",
+    "leadfold/services/directory.py:published_before": "made of literals and names of fact types by `directory_query`",
 }
 
 

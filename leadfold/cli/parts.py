@@ -73,7 +73,7 @@ async def _several(current: Config) -> int:
 def project() -> None:
     """Fold events into the read models. Start as many as you like on Kafka: they share the partitions.
 
-    Health and metrics are on `[projector] host` and `port`. Ends with exit code 1 when too many events cannot be folded.
+    Health and metrics are on `[projector] host` and `port`. When too many events cannot be folded, or the log is another one, it waits for a person and says so there.
 
     Example: `leadfold project --config /etc/leadfold/leadfold.toml`
     """
