@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from zoneinfo import ZoneInfo
 
@@ -142,9 +142,8 @@ class Directory:
 
     def day_end(self, moment: datetime, office: str | None = None) -> datetime:
         """End (UTC, exclusive) of the local day in which a moment falls; right across daylight changes."""
-        zone = _zone(self.zone_of(office))
-        day = moment.astimezone(zone).date() + timedelta(days=1)
-        return datetime.combine(day, time(), zone).astimezone(UTC)
+        zone = self.zone_of(office)
+        return _begin(zone, moment.astimezone(_zone(zone)).date() + timedelta(days=1))
 
     def entry_id(self, dictionary: str, text: str | None) -> str | None:
         """Id of a dictionary entry given by id or by label; an unknown text is its own id. Follows mergers."""
@@ -312,6 +311,11 @@ def _versions(published: list[RulePublished]) -> tuple[tuple[datetime, Rules], .
         current = {**current, **rule.body}
         versions.append((rule.valid_from or _EPOCH, Rules.model_validate(current)))
     return tuple(versions)
+
+
+@lru_cache(maxsize=4096)
+def _begin(zone: str, day: date) -> datetime:
+    return datetime.combine(day, time(), _zone(zone)).astimezone(UTC)
 
 
 _ZONES: dict[str, ZoneInfo] = {}

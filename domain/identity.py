@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import sha1
 from typing import Final
 from uuid import UUID, SafeUUID
@@ -72,6 +73,7 @@ def client_id(first_ref: str) -> UUID:
     return _make("client", first_ref)
 
 
+@lru_cache(maxsize=4096)
 def lead_id(opening_inquiry: UUID) -> UUID:
     """Id of a policy lead: from the inquiry that opened it."""
     return _make("lead", str(opening_inquiry))

@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
+from typing import Final
 from uuid import UUID
 
 from domain.directory import Directory
@@ -30,6 +32,8 @@ from domain.refs import Strength, bare, kind_of, strength
 
 _FOLDERS = ("lead", "task")
 _NO_MARK = ("", "none", "нет")
+_ENTITY: Final = Strength.ENTITY  # members of an Enum are looked up in Python, and each ref asks for them
+_WEAK: Final = Strength.WEAK
 
 
 @dataclass(slots=True)
@@ -100,7 +104,7 @@ def _scoped(events: Sequence[Event]) -> dict[str, list[tuple[datetime, str]]]:
     first: dict[str, datetime] = {}
     for event in events:
         for one in event.refs:
-            if strength(one) is Strength.ENTITY and bare(one) != one and one not in first:
+            if "@" in one and one not in first and strength(one) is _ENTITY:
                 first[one] = event.time
     found: dict[str, list[tuple[datetime, str]]] = {}
     for one, at in first.items():
@@ -108,9 +112,11 @@ def _scoped(events: Sequence[Event]) -> dict[str, list[tuple[datetime, str]]]:
     return found
 
 
-def _nearest(one: str, spellings: list[tuple[datetime, str]] | None, at: datetime) -> str:
+def _nearest(spellings: list[tuple[datetime, str]], at: datetime) -> str:
     """A bare entity ref stands for the scoped one seen nearest in time."""
-    return min(spellings, key=lambda s: (abs(s[0] - at), s[1]))[1] if spellings else one
+    if len(spellings) == 1:
+        return spellings[0][1]
+    return min(spellings, key=lambda s: (abs(s[0] - at), s[1]))[1]
 
 
 class _Facts:
@@ -129,13 +135,14 @@ class _Facts:
             weak: list[str] = []
             what: list[str] = []
             for one in event.refs:
-                match strength(one):
-                    case Strength.STRONG | Strength.MEDIUM:
-                        (marked if one in marks else who).append(one)
-                    case Strength.WEAK:
-                        weak.append(one)
-                    case Strength.ENTITY:
-                        what.append(_nearest(one, scoped.get(one), event.time))
+                sort = strength(one)
+                if sort is _ENTITY:
+                    spellings = scoped.get(one)
+                    what.append(one if spellings is None else _nearest(spellings, event.time))
+                elif sort is _WEAK:
+                    weak.append(one)
+                else:
+                    (marked if one in marks else who).append(one)
             self.who.append(who)
             self.marked.append(marked)
             self.weak.append(weak)
@@ -148,9 +155,17 @@ def _sides(event: Event, what: list[str]) -> tuple[list[str], list[str]]:
     """What a fact is about, and what it only lies beside: folders; for a fact about a lead everything else."""
     if isinstance(event.data, InquiryReattached):
         return what, []  # an operator's word that they belong together
-    folders = sorted((one for one in what if kind_of(one) in _FOLDERS), key=kind_of)  # a task lies in a lead
-    things = [one for one in what if kind_of(one) not in _FOLDERS]
+    folders = [one for one in what if _is_folder(one)]
+    things = what
+    if folders:
+        folders.sort(key=kind_of)  # a task lies in a lead
+        things = [one for one in what if not _is_folder(one)]
     return (folders, things) if isinstance(event.data, LeadFact) else (things, folders)
+
+
+@lru_cache(maxsize=65_536)
+def _is_folder(a_ref: str) -> bool:
+    return kind_of(a_ref) in _FOLDERS
 
 
 class _Households:
@@ -167,11 +182,13 @@ class _Households:
                 self._join(self.facts.who[n])  # an operator's word goes before what facts share
         for n, event in enumerate(events):
             who, what = self.facts.who[n], self.facts.what[n]
-            self.first_seen.update(dict.fromkeys(who))
-            if not isinstance(event.data, IdentityUnlinked):
+            for one in who:
+                self.first_seen[one] = None
+            if len(who) > 1 and not isinstance(event.data, IdentityUnlinked):
                 self._join(who)
-            for other in what[1:]:
-                self.things.join(what[0], other)
+            if len(what) > 1:
+                for other in what[1:]:
+                    self.things.join(what[0], other)
         self.anchor: dict[str, str] = {}
         for one in self.first_seen:
             self.anchor.setdefault(self.joined.find(one), one)
@@ -235,12 +252,14 @@ class _Households:
 
     def _lead_visitors(self) -> None:
         """When a visitor was known as whom."""
-        for n, event in enumerate(self.events):
+        for n, weak in enumerate(self.facts.weak):
+            if not weak:
+                continue
             thing = self.thing(n)
             name = self.named(n) or (self.owner.get(thing) if thing else None)
             if name is not None:
-                for one in self.facts.weak[n]:
-                    self.led.setdefault(one, []).append((event.time, name))
+                for one in weak:
+                    self.led.setdefault(one, []).append((self.events[n].time, name))
 
     def visitor(self, n: int) -> str | None:
         """The client as whom a visitor was last known at that time, else as whom he was known first."""
@@ -253,12 +272,11 @@ class _Households:
 
     def _own_by_visitor(self) -> None:
         """A thing nobody was named with belongs to its visitor, else it is an anonymous client of its own."""
-        for n in range(len(self.events)):
-            thing = self.thing(n)
-            if thing is not None and thing not in self.owner and self.facts.weak[n]:
-                self.owner[thing] = self.visitor(n) or min(self.facts.weak[n])
-        for n in range(len(self.events)):
-            thing = self.thing(n)
+        for n, weak in enumerate(self.facts.weak):
+            thing = self.roots[n]
+            if weak and thing is not None and thing not in self.owner:
+                self.owner[thing] = self.visitor(n) or min(weak)
+        for n, thing in enumerate(self.roots):
             if thing is not None and thing not in self.owner:
                 self.owner[thing] = _best_thing(self.facts.what[n] or self.facts.beside[n])
 

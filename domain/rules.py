@@ -6,6 +6,7 @@ A rule change re-computes history; facts never change (G12).
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import lru_cache
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -48,4 +49,9 @@ class Rules(BaseModel):
 
     def span(self, name: str) -> timedelta:
         """A setting as a duration, by the unit at the end of its name (days, hours, minutes, seconds)."""
-        return timedelta(**{name.rpartition("_")[2]: getattr(self, name)})
+        return _span(name, getattr(self, name))
+
+
+@lru_cache(maxsize=256)
+def _span(name: str, number: int) -> timedelta:
+    return timedelta(**{name.rpartition("_")[2]: number})

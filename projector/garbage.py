@@ -9,8 +9,8 @@ from __future__ import annotations
 import gc
 from typing import Final
 
-#: More objects than this have come and not gone since the last look.
-_MANY: Final = 50_000
+#: More objects than this have come and not gone since the last look: some 20 MB. A look walks over all that live.
+_MANY: Final = 200_000
 
 
 def begin() -> None:

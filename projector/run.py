@@ -157,6 +157,7 @@ class Projector:
             noted = False
             while not stop.is_set():
                 await self._turn(subscription)
+                garbage.between()  # when the records of the turn are gone
                 self._begun = True  # a spare one too
                 if self._held and not noted:
                     await self._link.ask(origin.note_work(self._link.conn, self._build()))
@@ -185,7 +186,6 @@ class Projector:
         await self._backlog.look(self._log, self._held, empty=not records)
         if self._held:
             await self._fold_some()
-        garbage.between()
 
     async def _assigned(self, partitions: Sequence[int]) -> Mapping[int, int]:
         conn, build_id = self._link.conn, self._build()

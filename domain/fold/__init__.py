@@ -26,7 +26,7 @@ def fold_group(events: Sequence[Event], directory: Directory) -> Rows:
     for person in resolve(hide_lines(history(events), directory.own_lines), directory):
         write(tell(person, directory), directory, rows)
     for table, written in rows.items():
-        if len({row[0] for row in written}) != len(written):
+        if len(written) > 1 and len({row[0].int for row in written}) != len(written):
             rows[table] = _first_of_each(written)
     return rows
 

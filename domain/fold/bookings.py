@@ -49,11 +49,11 @@ class Booking:
     visit: Visit | None = None
     told: list[Event] = field(default_factory=list)
     events: list[UUID] = field(default_factory=list)
+    id: UUID = field(init=False)  # of the row
 
-    @property
-    def id(self) -> UUID:
-        """Id of the row."""
-        return row_id("booking", self.key)
+    def __post_init__(self) -> None:
+        """Derive the id once."""
+        self.id = row_id("booking", self.key)
 
     @property
     def place(self) -> str | None:
@@ -155,7 +155,7 @@ def assemble_visits(
     kept = [
         (e.data.booking_id, e.time)
         for e in facts
-        if isinstance(e.data, ClientArrived | WorkOrderOpened) and e.data.booking_id
+        if isinstance(e.data, (ClientArrived, WorkOrderOpened)) and e.data.booking_id
     ]
     for event in facts:
         if isinstance(event.data, ClientArrived):
@@ -272,7 +272,7 @@ def standing(booking: Booking, at: datetime, directory: Directory) -> Booking | 
 def _used(booking: Booking, at: datetime, kept: list[tuple[str, datetime]], directory: Directory) -> bool:
     """Somebody came by the booking on an earlier day, and no slot was agreed since: it is not open any more."""
     agreed = max(
-        (e.time for e in booking.told if e.time <= at and isinstance(e.data, BookingMade | BookingMoved)),
+        (e.time for e in booking.told if e.time <= at and isinstance(e.data, (BookingMade, BookingMoved))),
         default=booking.made_at,
     )
     return any(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from domain.directory import Directory
@@ -26,6 +27,9 @@ from domain.facts.calls import (
 )
 from domain.identity import inquiry_id, row_id
 from domain.phones import normalise
+
+_NO_PHASE: Final = (CallEnded, RecordingStored, VoicemailLeft)
+"""What is told when a call is over: its moment says nothing of when the call began."""
 
 
 @dataclass(slots=True)
@@ -180,7 +184,7 @@ def _end(facts: list[Event]) -> CallEnded | None:
 def _start(facts: list[Event], end: CallEnded | None) -> datetime:
     if end is not None and end.started_at is not None:
         return end.started_at
-    phases = [e.time for e in facts if not isinstance(e.data, CallEnded | RecordingStored | VoicemailLeft)]
+    phases = [e.time for e in facts if not isinstance(e.data, _NO_PHASE)]
     return min(phases or [e.time for e in facts])
 
 
@@ -237,7 +241,7 @@ def _legs(facts: list[Event]) -> list[Leg]:
             leg = legs.setdefault(data.to_ext, Leg(data.to_ext, data.to_ext))
             leg.transferred_from = leg.transferred_from or data.from_ext
             leg.events.append(event.id)
-        if not isinstance(data, CallLegRang | CallAnswered | CallLegEnded):
+        if not isinstance(data, (CallLegRang, CallAnswered, CallLegEnded)):
             continue
         key = data.ext or data.leg_id
         leg = legs.setdefault(key, Leg(key, data.ext))

@@ -52,11 +52,12 @@ def _content(event: Event) -> bytes:
 
 def history(events: Iterable[Event]) -> list[Event]:
     """Each fact once (the winner of its id), in the fold's order."""
-    winners: dict[UUID, Event] = {}
+    winners: dict[int, Event] = {}
     for event in events:
-        old = winners.get(event.id)
+        key = event.id.int  # a UUID is hashed in Python
+        old = winners.get(key)
         if old is None or (old is not event and supersedes(event, old)):
-            winners[event.id] = event
+            winners[key] = event
     return sorted(winners.values(), key=order_key)
 
 

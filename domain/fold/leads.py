@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from operator import itemgetter
 from uuid import UUID
 
 from domain.directory import Directory
@@ -42,15 +43,13 @@ def build(
         if v.order is not None
     ]
     book = LeadBook(directory, orders)
-    moments: list[tuple[datetime, int, str, object]] = []
-    moments += [(i.opened_at, 1, str(i.id), i) for i in counted]
-    moments += [(at, 2, str(inquiry.id if inquiry else ""), (at, inquiry)) for at, inquiry in touches]
+    moments: list[tuple[datetime, int, int, object]] = []
+    moments += [(i.opened_at, 1, i.id.int, i) for i in counted]
+    moments += [(at, 2, inquiry.id.int if inquiry else -1, (at, inquiry)) for at, inquiry in touches]
     cards = [e for e in events if isinstance(e.data, LeadFact)]
-    moments += [
-        (e.time, 0, f"{n:09}", e) for n, e in enumerate(cards)
-    ]  # in the fold's order: opened comes first
+    moments += [(e.time, 0, n, e) for n, e in enumerate(cards)]  # in the fold's order: opened comes first
     moments += _closings(counted, visits, sales, bookings_after)
-    for at, _, _, what in sorted(moments, key=lambda m: m[:3]):
+    for at, _, _, what in sorted(moments, key=itemgetter(0, 1, 2)):
         match what:
             case Inquiry():
                 book.add_inquiry(what)
@@ -89,22 +88,22 @@ def _closings(
     visits: Sequence[Visit],
     sales: Sequence[Sale],
     bookings_after: dict[UUID, list[datetime]],
-) -> list[tuple[datetime, int, str, object]]:
+) -> list[tuple[datetime, int, int, object]]:
     """Moments that win or lose policy leads: hand-over, receipt, a refusal that no booking followed."""
-    found: list[tuple[datetime, int, str, object]] = []
+    found: list[tuple[datetime, int, int, object]] = []
     for visit in visits:
         if visit.inquiry is not None and visit.handed_over_at is not None:
-            found.append((visit.handed_over_at, 3, str(visit.id), ("won", visit.inquiry, None)))
+            found.append((visit.handed_over_at, 3, visit.id.int, ("won", visit.inquiry, None)))
     for sale in sales:
         if sale.inquiry is not None and sale.sold_at is not None:
-            found.append((sale.sold_at, 3, str(sale.id), ("won", sale.inquiry, None)))
+            found.append((sale.sold_at, 3, sale.id.int, ("won", sale.inquiry, None)))
     for inquiry in counted:
         refused = inquiry.refusal_at
         if refused is None or any(
             back > refused for back in (*inquiry.arrivals, *bookings_after.get(inquiry.id, ()))
         ):
             continue
-        found.append((refused, 3, str(inquiry.id), ("lost", inquiry, inquiry.refusal)))
+        found.append((refused, 3, inquiry.id.int, ("lost", inquiry, inquiry.refusal)))
     return found
 
 

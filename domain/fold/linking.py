@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from operator import itemgetter
 from uuid import UUID
 
 from domain.directory import Directory
@@ -15,7 +16,7 @@ def link(bookings: list[Booking], visits: list[Visit], opened: Opened, directory
     """Give bookings and visits to inquiries, in order of time (D-0.5)."""
     moments: list[tuple[datetime, int, UUID, Booking | Visit]] = [(b.made_at, 0, b.id, b) for b in bookings]
     moments += [(v.arrived_at, 1, v.id, v) for v in visits]
-    for at, _, _, what in sorted(moments, key=lambda m: m[:3]):
+    for at, _, _, what in sorted(moments, key=itemgetter(0, 1, 2)):
         if isinstance(what, Booking):
             what.inquiry = belongs_to(opened, what.refs, at, directory)
             if what.inquiry is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import itemgetter
 from uuid import UUID
 
 from domain.directory import Directory
@@ -37,7 +38,7 @@ def open_inquiries(contacts: list[Contact], verdicts: list[Event], directory: Di
     ]
     moments += [(e.time, 2, e.id, e) for e in verdicts]
     early: list[Event] = []
-    for at, _, _, what in sorted(moments, key=lambda m: m[:3]):
+    for at, _, _, what in sorted(moments, key=itemgetter(0, 1, 2)):
         if isinstance(what, Event):
             if isinstance(what.data, InquiryCategorised):
                 _categorised(opened, what, calls)

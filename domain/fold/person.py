@@ -8,8 +8,6 @@ from uuid import UUID
 
 from domain.directory import Directory
 from domain.event import Event
-from domain.facts.inquiries import InquiryCategorised, InquiryResultSet, RefusalRecorded
-from domain.facts.sites import MessageReceived, MessageSent
 from domain.fold import bookings as bookings_
 from domain.fold import inquiries as inquiries_
 from domain.fold import leads as leads_
@@ -21,6 +19,7 @@ from domain.fold.inquiries import Inquiry, Opened
 from domain.fold.lead import Lead
 from domain.fold.linking import link
 from domain.fold.opening import open_inquiries
+from domain.fold.parts import parted
 from domain.fold.sales import Sale
 from domain.fold.whereabouts import Whereabouts
 from domain.resolve import Person
@@ -44,46 +43,42 @@ class Story:
 
 def tell(person: Person, directory: Directory) -> Story:
     """Work out one client's story from his facts (unique, in order)."""
-    events = person.events
-    calls = assemble(events)
+    facts = parted(person.events)
+    calls = assemble(facts.calls)
     pair(calls, directory)
-    track(calls, events, directory)
-    verdicts = [
-        e for e in events if isinstance(e.data, InquiryCategorised | InquiryResultSet | RefusalRecorded)
-    ]
+    track(calls, facts.tracked, directory)
 
-    where = Whereabouts(events, directory)
-    bookings = bookings_.assemble_bookings(events, directory, where)
-    bookings_.mark_no_shows(events, bookings)
+    where = Whereabouts(person.events, directory)
+    bookings = bookings_.assemble_bookings(facts.bookings, directory, where)
+    bookings_.mark_no_shows(facts.no_shows, bookings)
     visits, walkins = bookings_.assemble_visits(
-        events, walkin_contacts(events, directory), bookings, directory, where
+        facts.visits, walkin_contacts(facts.walkins, directory), bookings, directory, where
     )
     contacts = [
         *call_contacts(calls),
-        *form_contacts(events, directory),
-        *chat_contacts(events, directory),
+        *form_contacts(facts.forms, directory),
+        *chat_contacts(facts.chats, directory),
         *walkins,
     ]
     contacts.sort(key=lambda c: (c.at, c.id))
 
-    opened = open_inquiries(contacts, verdicts, directory)
-    inquiries_.apply_verdicts(opened, verdicts, directory)
+    opened = open_inquiries(contacts, facts.verdicts, directory)
+    inquiries_.apply_verdicts(opened, facts.verdicts, directory)
     for inquiry in opened.inquiries:
         inquiries_.place(inquiry, directory)
     link(bookings, visits, opened, directory)
-    sales = sales_.assemble_sales(events)
+    sales = sales_.assemble_sales(facts.sales)
     sales_.link_sales(sales, visits, bookings, opened, directory)
 
     inquiry_of = {c.id: i for i in opened.inquiries for c in i.contacts}
-    messages = [e for e in events if isinstance(e.data, MessageSent | MessageReceived)]
-    touches = [(c.at, inquiry_of.get(c.id)) for c in contacts] + [(m.time, None) for m in messages]
+    touches = [(c.at, inquiry_of.get(c.id)) for c in contacts] + [(m.time, None) for m in facts.messages]
     booked: dict[UUID, list[datetime]] = {}
     for booking in bookings:
         if booking.inquiry is not None:
             booked.setdefault(booking.inquiry.id, []).append(booking.made_at)
     counted = [] if person.mark else [i for i in opened.inquiries if i.contact.excluded is None]
-    leads = leads_.build(opened, counted, touches, visits, sales, booked, events, directory)
+    leads = leads_.build(opened, counted, touches, visits, sales, booked, facts.leads, directory)
     responsible = {i.id: lead.responsible_at(i.opened_at) for lead in leads for i in lead.inquiries}
     for inquiry in opened.inquiries:
         inquiries_.credit(inquiry, directory, responsible.get(inquiry.id))
-    return Story(person, calls, contacts, opened, bookings, visits, sales, leads, messages, inquiry_of)
+    return Story(person, calls, contacts, opened, bookings, visits, sales, leads, facts.messages, inquiry_of)

@@ -53,11 +53,11 @@ class Sale:
     inquiry: Inquiry | None = None
     visit: Visit | None = None
     events: list[UUID] = field(default_factory=list)
+    id: UUID = field(init=False)  # of the row
 
-    @property
-    def id(self) -> UUID:
-        """Id of the row."""
-        return row_id("sale", self.key)
+    def __post_init__(self) -> None:
+        """Derive the id once."""
+        self.id = row_id("sale", self.key)
 
     @property
     def sales(self) -> Decimal:

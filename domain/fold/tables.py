@@ -36,7 +36,7 @@ from domain.rows import (
 
 def write(story: Story, directory: Directory, rows: Rows) -> None:
     """Append all rows of one client."""
-    order = {e.id: n for n, e in enumerate(story.person.events)}
+    order = {e.id.int: n for n, e in enumerate(story.person.events)}  # a UUID is hashed in Python
     _client(story, rows)
     for nth, inquiry in enumerate(story.opened.inquiries):
         rows["inquiry"].append(_inquiry(story, inquiry, directory, order, first=nth == 0))
@@ -47,24 +47,24 @@ def write(story: Story, directory: Directory, rows: Rows) -> None:
     _money(story, directory, order, rows)
 
 
-def _in_order(events: list[UUID], order: dict[UUID, int]) -> tuple[UUID, ...]:
+def _in_order(events: list[UUID], order: dict[int, int]) -> tuple[UUID, ...]:
     if len(events) < 2:
         return tuple(events)
-    return tuple(sorted(dict.fromkeys(events), key=lambda e: order.get(e, len(order))))
+    ids = {e.int: e for e in events}
+    return tuple([ids[one] for one in sorted(ids, key=lambda one: order.get(one, len(order)))])
 
 
 def _client(story: Story, rows: Rows) -> None:
     person = story.person
     events = person.events
     known = bool(person.refs)
-    named = [n for e in events if (n := _name(e))]
     internal = not known and story.calls and all(c.direction == "internal" for c in story.calls)
     rows["client"].append(
         ClientRow(
             client_id=person.client_id,
             kind="marked" if person.mark else "known" if known else "internal" if internal else "anonymous",
             mark=person.mark,
-            name=named[-1] if named else None,
+            name=next((n for e in reversed(events) if (n := _name(e))), None),
             phones=tuple(sorted(value_of(r) for r in person.refs if kind_of(r) == "phone")),
             emails=tuple(sorted(value_of(r) for r in person.refs if kind_of(r) == "email")),
             first_seen_at=events[0].time,
@@ -77,13 +77,15 @@ def _client(story: Story, rows: Rows) -> None:
 
 def _name(event: Event) -> str | None:
     fact = event.data
-    if isinstance(fact, FormSubmitted | CallbackRequested | ChatFact | ContactCaptured):
-        return fact.name
-    return fact.client_name if isinstance(fact, Subject) else None
+    if isinstance(fact, Subject):
+        return fact.client_name
+    return (
+        fact.name if isinstance(fact, (FormSubmitted, CallbackRequested, ChatFact, ContactCaptured)) else None
+    )
 
 
 def _inquiry(
-    story: Story, i: Inquiry, directory: Directory, order: dict[UUID, int], *, first: bool
+    story: Story, i: Inquiry, directory: Directory, order: dict[int, int], *, first: bool
 ) -> InquiryRow:
     booked = sorted((b for b in story.bookings if b.inquiry is i), key=lambda b: (b.made_at, b.key))
     last = speaking(booked, directory)
@@ -137,7 +139,7 @@ def _inquiry(
     )
 
 
-def _call(story: Story, call: Call, directory: Directory, order: dict[UUID, int], rows: Rows) -> None:
+def _call(story: Story, call: Call, directory: Directory, order: dict[int, int], rows: Rows) -> None:
     inquiry = story.inquiry_of.get((call.same_as or call).contact_id)
     report = "callback" if call.is_callback else call.direction
     number = directory.number_on(call.line, call.started_at)
@@ -184,7 +186,7 @@ def _call(story: Story, call: Call, directory: Directory, order: dict[UUID, int]
         rows["call_leg"].append(_leg(story, call, leg, directory, order))
 
 
-def _leg(story: Story, call: Call, leg: Leg, directory: Directory, order: dict[UUID, int]) -> CallLegRow:
+def _leg(story: Story, call: Call, leg: Leg, directory: Directory, order: dict[int, int]) -> CallLegRow:
     return CallLegRow(
         leg_id=row_id("leg", str(call.id), leg.leg_id),
         call_id=call.id,
@@ -204,7 +206,7 @@ def _holder(call: Call, ext: str | None, directory: Directory) -> str | None:
     return directory.employee_by_ext(ext, call.started_at, source=call.source, cabinet=call.cabinet)
 
 
-def _touches(story: Story, directory: Directory, order: dict[UUID, int], rows: Rows) -> None:
+def _touches(story: Story, directory: Directory, order: dict[int, int], rows: Rows) -> None:
     for contact in story.contacts:
         if contact.kind in ("call", "chat"):
             inquiry = story.inquiry_of.get(contact.id)
@@ -233,7 +235,7 @@ def _touches(story: Story, directory: Directory, order: dict[UUID, int], rows: R
 
 def _contact_touch(
     story: Story, contact: Contact, inquiry: Inquiry | None, lead: UUID | None, directory: Directory,
-    order: dict[UUID, int],
+    order: dict[int, int],
 ) -> TouchRow:  # fmt: skip
     call = contact.call
     return TouchRow(
@@ -258,7 +260,7 @@ def _lead_at(story: Story, at: datetime) -> UUID | None:
     return max(fit, key=lambda le: (le.opened_at, le.id)).id if fit else None
 
 
-def _leads(story: Story, directory: Directory, order: dict[UUID, int], rows: Rows) -> None:
+def _leads(story: Story, directory: Directory, order: dict[int, int], rows: Rows) -> None:
     for lead in story.leads:
         first = lead.inquiries[0] if lead.inquiries else None
         responsible = lead.responsibles[-1][1] if lead.responsibles else (first.employee if first else None)
@@ -300,7 +302,7 @@ def _leads(story: Story, directory: Directory, order: dict[UUID, int], rows: Row
             )  # fmt: skip
 
 
-def _money(story: Story, directory: Directory, order: dict[UUID, int], rows: Rows) -> None:
+def _money(story: Story, directory: Directory, order: dict[int, int], rows: Rows) -> None:
     client = story.person.client_id
     for b in story.bookings:
         rows["booking"].append(
