@@ -42,6 +42,8 @@ def _link_visit(
         visit.booking, visit.inquiry = named, named.inquiry
     if visit.inquiry is None:
         visit.inquiry = belongs_to(opened, visit.refs, at, directory)
+        if visit.inquiry is None or not (visit.inquiry.is_target or opened.named(visit.refs, at)):
+            visit.inquiry = _walked_in(opened, visit, directory) or visit.inquiry
     if visit.booking is None and visit.inquiry is not None:
         free = [b for b in bookings if b.inquiry is visit.inquiry and b.visit is None and b.made_at <= at
                 and not (b.cancelled_at and b.cancelled_at <= at)]  # fmt: skip
@@ -51,6 +53,12 @@ def _link_visit(
     if visit.inquiry is not None:
         visit.inquiry.arrivals.append(at)
         visit.inquiry.events += visit.events
+
+
+def _walked_in(opened: Opened, visit: Visit, directory: Directory) -> Inquiry | None:
+    """The client's walk-in later that day: gate and reception do not tell in one order (R0.17)."""
+    later = (i for i in opened.inquiries if i.kind == "visit" and i.opened_at > visit.arrived_at)
+    return next((i for i in later if same_day(visit, i.opened_at, directory)), None)
 
 
 def _came_for(visits: list[Visit], visit: Visit, directory: Directory) -> Inquiry | None:

@@ -228,3 +228,29 @@ def test_a_client_who_left_a_message_and_calls_himself_is_reached() -> None:
     story.call("3", at(hours=2), direction="out", ext="202")
     told = [(i.kind, i.calls, i.reached_at is not None) for i in story.fold().inquiries]
     assert told == [("chat", 0, True), ("phone", 1, True)]
+
+
+def test_a_walk_in_registered_after_the_gate_told_of_his_arrival_has_arrived() -> None:
+    """R0.17, R0.21: gate and reception do not tell in one order; an older inquiry that was no target gets nothing."""
+    for before in (False, True):
+        story = Story()
+        if before:
+            story.call("1", at(days=-3))
+            story.say(InquiryCategorised(call_id="1", category="other"), at(days=-3, minutes=2))
+        story.say(WorkOrderOpened(order_id="O", phone=PHONE), at(minutes=-20))
+        story.say(WalkInRegistered(walkin_id="W", phone=PHONE), at())
+        story.say(InquiryCategorised(phone=PHONE, category="repair"), at(minutes=5))
+        assert [i.arrived_at for i in story.fold().inquiries][-1] == at(minutes=-20)
+
+
+def test_an_arrival_before_a_walk_in_is_of_the_target_inquiry_that_awaited_it() -> None:
+    """D-0.5 goes before the walk-in of the day; an arrival of another day is not his."""
+    story = Story()
+    story.needs("1", at(days=-3))
+    story.say(ClientArrived(phone=PHONE), at(minutes=-20))
+    story.say(WalkInRegistered(walkin_id="W", phone=PHONE), at())
+    assert [i.arrived_at for i in story.fold().inquiries] == [at(minutes=-20), None]
+    story = Story()
+    story.say(ClientArrived(phone=PHONE), at(days=-1))
+    story.say(WalkInRegistered(walkin_id="W", phone=PHONE), at())
+    assert [i.arrived_at for i in story.fold().inquiries] == [None]

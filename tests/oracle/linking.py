@@ -186,7 +186,7 @@ class Linker:
             thing.inquiry = (
                 (booking.inquiry if booking else None)
                 or self.same_coming(thing, booking)
-                or self.attribute(thing.facts, at)
+                or self.came_in(thing, self.attribute(thing.facts, at))
             )
             if thing.inquiry and thing.inquiry.arrived_at is None:
                 thing.inquiry.arrived_at = at
@@ -200,6 +200,13 @@ class Linker:
                 booking = min(waiting, key=lambda w: w[:2])[2] if waiting else None
             if booking:
                 booking.visit = booking.visit or thing
+
+    def came_in(self, visit: Visit, found: Inquiry | None) -> Inquiry | None:
+        """Whoever is registered as a walk-in later on the day came then, unless something else is known of it."""
+        if found and (found.is_target or any(named(f, self.inquiries, visit.at) for f in visit.facts)):
+            return found
+        later = [i for i in self.inquiries if i.kind == "visit" and i.opened_at > visit.at]
+        return next((i for i in later if self.same_day(visit, i.opened_at)), found)
 
     def same_coming(self, visit: Visit, booking: Booking | None) -> Inquiry | None:
         """A second work order on a day, that tells of nothing else: the client has not come twice."""
