@@ -149,7 +149,7 @@ class InquiryRow(NamedTuple):
     missed_fate: Annotated[str | None, "судьба пропущенного: open, returned, self (дозвонился сам)"]
     left_message: Annotated[bool, "оставил сообщение автоответчику"]
     duplicates: Annotated[int, "повторов формы или пропущенных, вошедших сюда"]
-    new_client: Annotated[bool, "первое обращение клиента"]
+    new_client: Annotated[bool, "первое обращение клиента, который прежде не приезжал и не покупал"]
     excluded: Annotated[str | None, "вне отчётов: mark:spam, mark:employee, internal… (G11)"]
     events: Events
 

@@ -36,7 +36,7 @@ _VIEW_COLUMNS = (
     ("source", "i.source", "подключение"),
     ("result", "i.result", "результат"),
     ("refusal_reason", "i.refusal_reason_id", "причина последнего отказа"),
-    ("new_client", "i.new_client", "первое обращение клиента"),
+    ("new_client", "i.new_client", "первое обращение клиента, который прежде не приезжал и не покупал"),
     ("booked_at", "i.booked_at", "первая запись сделана"),
     ("slot_at", "i.slot_at", "время последней записи"),
     ("arrived_at", "i.arrived_at", "первый заезд"),

@@ -156,6 +156,14 @@ def refuse(inquiry: Inquiry, reason: str | None, at: datetime) -> None:
         inquiry.refusal, inquiry.refusal_at = reason, at
 
 
+def is_new(inquiry: Inquiry, opened: Opened, past: Iterable[datetime | None], directory: Directory) -> bool:
+    """The client's first inquiry, if he neither came nor bought (``past``) on a day before it (R0.30)."""
+    if inquiry is not opened.inquiries[0]:
+        return False
+    day = directory.local_day(inquiry.opened_at, inquiry.office)
+    return all(at is None or directory.local_day(at, inquiry.office) >= day for at in past)
+
+
 def place(inquiry: Inquiry, directory: Directory) -> None:
     """Office and advertising channel: by the number that was called on that day, else by the source (R3.34)."""
     call = inquiry.contact.call

@@ -11,7 +11,7 @@ from domain.facts.base import Subject
 from domain.facts.sites import CallbackRequested, ChatFact, ContactCaptured, FormSubmitted, MessageFact
 from domain.fold.calls import Call, Leg
 from domain.fold.contacts import Contact
-from domain.fold.inquiries import Inquiry, talker
+from domain.fold.inquiries import Inquiry, is_new, talker
 from domain.fold.linking import speaking
 from domain.fold.person import Story
 from domain.identity import row_id
@@ -38,8 +38,10 @@ def write(story: Story, directory: Directory, rows: Rows) -> None:
     """Append all rows of one client."""
     order = {e.id.int: n for n, e in enumerate(story.person.events)}  # a UUID is hashed in Python
     _client(story, rows)
-    for nth, inquiry in enumerate(story.opened.inquiries):
-        rows["inquiry"].append(_inquiry(story, inquiry, directory, order, first=nth == 0))
+    past = [*(v.arrived_at for v in story.visits), *(s.sold_at for s in story.sales)]
+    for inquiry in story.opened.inquiries:
+        new = is_new(inquiry, story.opened, past, directory)
+        rows["inquiry"].append(_inquiry(story, inquiry, directory, order, new=new))
     for call in story.calls:
         _call(story, call, directory, order, rows)
     _touches(story, directory, order, rows)
@@ -85,7 +87,7 @@ def _name(event: Event) -> str | None:
 
 
 def _inquiry(
-    story: Story, i: Inquiry, directory: Directory, order: dict[int, int], *, first: bool
+    story: Story, i: Inquiry, directory: Directory, order: dict[int, int], *, new: bool
 ) -> InquiryRow:
     booked = sorted((b for b in story.bookings if b.inquiry is i), key=lambda b: (b.made_at, b.key))
     last = speaking(booked, directory)
@@ -133,7 +135,7 @@ def _inquiry(
         missed_fate=i.fate,
         left_message=any(c.voicemail for c in calls),
         duplicates=i.duplicates,
-        new_client=first,
+        new_client=new,
         excluded=excluded,
         events=_in_order(i.events, order),
     )

@@ -254,3 +254,18 @@ def test_an_arrival_before_a_walk_in_is_of_the_target_inquiry_that_awaited_it() 
     story.say(ClientArrived(phone=PHONE), at(days=-1))
     story.say(WalkInRegistered(walkin_id="W", phone=PHONE), at())
     assert [i.arrived_at for i in story.fold().inquiries] == [None]
+
+
+def test_who_came_or_bought_before_his_first_inquiry_is_no_new_client() -> None:
+    """R0.30: his past may be told by receipts alone, of days before; what an inquiry led to says nothing of it."""
+    for days, told, new in (
+        (-9, SaleRecorded(receipt_id="R", phone=PHONE, lines=(SaleLine(price=Decimal(5)),)), False),
+        (-9, ClientArrived(phone=PHONE), False),
+        (0, WorkOrderOpened(order_id="O", phone=PHONE), True),
+        (2, ClientArrived(phone=PHONE), True),
+    ):
+        story = Story()
+        story.say(told, at(days=days, minutes=-20))
+        story.say(WalkInRegistered(walkin_id="W", phone=PHONE), at())
+        story.needs("1", at(days=30))
+        assert [i.new_client for i in story.fold().inquiries] == [new, False], told
