@@ -11,25 +11,28 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from deploy.kafka.broker import LocalBroker, free_ports
 from eventlog.embedded import EmbeddedLog
+from leadfold.doors import names
 from tests.bench import peers
 from tests.bench.load import Load, send
 from tests.bench.options import Options
 from tests.bench.places import folder
 from tests.bench.rounds import Series
-from tests.bench.servers import Running, floor, installation, leadfold
+from tests.bench.servers import Installation, Running, floor, installation, leadfold
 from tests.bench.table import Row
 
 PARTITIONS = 6
+SHAPES = {"tilda": "Tilda form", "sipuni": "Sipuni GET"}
+TWO = "two processes"
 
 
 class Bench:
-    """Servers under load; remembers what each was answered with 2xx, and what it cost in processor time."""
+    """Servers under load; remembers, by port, what each was answered with 2xx, and what it cost in processor time."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._next = 0
-        self.accepted: Counter[str] = Counter()
-        self.cpu_us: dict[tuple[str, str], list[float]] = {}
+        self.accepted: Counter[int] = Counter()
+        self.cpu_us: dict[tuple[int, str], list[float]] = {}
 
     def run(self, server: Running, shape: str, seconds: float | None = None) -> float:
         """Load a server; deliveries accepted a second.
@@ -43,14 +46,14 @@ class Bench:
         )
         used = server.cpu_s() - before
         self._next += result.sent
-        self.accepted[server.name] += result.accepted
+        self.accepted[server.port] += result.accepted
         assert result.accepted == sum(result.answers.values()) > 0, f"{server.name}: {result.answers}"
-        self.cpu_us.setdefault((server.name, shape), []).append(used / result.accepted * 1e6)
+        self.cpu_us.setdefault((server.port, shape), []).append(used / result.accepted * 1e6)
         return result.accepted / result.seconds
 
-    def cost(self, name: str, shape: str) -> float:
+    def cost(self, server: Running, shape: str) -> float:
         """Processor time of the server for one delivery, microseconds; the median of the rounds."""
-        found = sorted(self.cpu_us[name, shape])
+        found = sorted(self.cpu_us[server.port, shape])
         return found[len(found) // 2]
 
     def warm(self, *servers: Running) -> None:
@@ -66,18 +69,21 @@ def embedded(options: Options) -> list[Row]:
     bench = Bench(options.seconds)
     rows: list[Row] = []
     with folder() as place:
-        installed = installation(place / "leadfold", _settings())
-        published = _log_length(installed.settings.data_dir)
+        installed = [installation(place / f"leadfold-{n}", _settings(n)) for n in (1, 2)]
+        published = [_log_length(each.settings.data_dir) for each in installed]
         with ExitStack() as stack:
-            bare = _run(stack, floor("bare aiohttp handler, stores nothing", ["nothing"], place / "bare"))
-            ours = _run(stack, leadfold(installed))
-            bench.warm(bare, ours)
-            for shape, says in (("tilda", "Tilda form"), ("sipuni", "Sipuni GET")):
-                rows += _compared(bench, shape, f"ingest embedded, {says}", ours, bare, {}, "≥ 0.6")
-        found = _log_length(installed.settings.data_dir) - published - _directory_events(installed.file)
-        assert found == bench.accepted[ours.name], (
-            f"{found} records for {bench.accepted[ours.name]} answers 2xx"
-        )
+            name = "bare aiohttp handler, stores nothing"
+            bare, bare_two = (_run(stack, floor(name, ["nothing"], place / f"bare-{n}", n)) for n in (1, 2))
+            ours, ours_two = (_run(stack, _started(each)) for each in installed)
+            bench.warm(bare, ours, bare_two, ours_two)
+            for shape, says in SHAPES.items():
+                title = f"ingest embedded, {says}"
+                others = {f"{title}, {TWO}": ours_two, f"{name}, {TWO}, {shape}": bare_two}
+                rows += _compared(bench, shape, title, ours, bare, others, "≥ 0.6")
+        for each, before, server in zip(installed, published, (ours, ours_two), strict=True):
+            found = _log_length(each.settings.data_dir) - before - _directory_events(each.file)
+            accepted = bench.accepted[server.port]
+            assert found == accepted, f"{found} records for {accepted} answers 2xx"
     return rows
 
 
@@ -85,42 +91,41 @@ def kafka(options: Options) -> list[Row]:
     """On Kafka with six partitions: acks=all; end offsets are compared with the answers 2xx."""
     bench = Bench(options.seconds)
     rows: list[Row] = []
+    topics = [f"bench.{name}" for name in ("ours", "ours-two", "bare", "bare-two", "faststream", "mq-bridge")]
     with folder() as place, _broker(place) as broker:
-        topics = {name: f"bench.{name}" for name in ("ours", "bare", "faststream", "mq-bridge")}
-        asyncio.run(_create(broker.bootstrap, list(topics.values())))
-        kafka_log = {
-            "engine": "kafka",
-            "bootstrap": broker.bootstrap,
-            "topic": topics["ours"],
-            "partitions": PARTITIONS,
-        }
-        installed = installation(place / "leadfold", {**_settings(), "log": kafka_log})
+        asyncio.run(_create(broker.bootstrap, topics))
+        installed = [
+            installation(place / f"leadfold-{n}", {**_settings(n), "log": _kafka_log(broker, topics[n - 1])})
+            for n in (1, 2)
+        ]
         with ExitStack() as stack:
-            bare = _run(
-                stack,
-                floor(
-                    "bare aiohttp + aiokafka handler",
-                    ["kafka", broker.bootstrap, topics["bare"]],
-                    place / "bare",
-                ),
+            name = "bare aiohttp + aiokafka handler"
+            bare, bare_two = (
+                _run(stack, floor(name, ["kafka", broker.bootstrap, topic], place / topic, n))
+                for n, topic in ((1, "bench.bare"), (2, "bench.bare-two"))
             )
-            ours = _run(stack, leadfold(installed))
-            others: dict[str, Running] = {}
+            ours, ours_two = (_run(stack, _started(each)) for each in installed)
+            served = {"bench.bare": bare, "bench.bare-two": bare_two}
+            strangers: dict[str, Running] = {}
             if peers.python() is not None:
-                others["FastStream, raw ASGI route"] = _run(
-                    stack, peers.faststream(broker.bootstrap, topics["faststream"])
+                strangers["FastStream, raw ASGI route"] = served["bench.faststream"] = _run(
+                    stack, peers.faststream(broker.bootstrap, "bench.faststream")
                 )
-                others["mq-bridge, HTTP to Kafka"] = _run(
-                    stack, peers.mq_bridge(broker.bootstrap, topics["mq-bridge"])
+                strangers["mq-bridge, HTTP to Kafka"] = served["bench.mq-bridge"] = _run(
+                    stack, peers.mq_bridge(broker.bootstrap, "bench.mq-bridge")
                 )
-            bench.warm(bare, ours, *others.values())
-            for shape, says in (("tilda", "Tilda form"), ("sipuni", "Sipuni GET")):
-                rows += _compared(bench, shape, f"ingest on Kafka, {says}", ours, bare, others, "≥ 0.9")
-        ends = asyncio.run(_ends(broker.bootstrap, list(topics.values())))
-        directory = _directory_events(installed.file)
-        assert ends[topics["ours"]] - directory == bench.accepted[ours.name], f"{ends}, {bench.accepted}"
-        for topic, server in (("bare", bare), *((other.name.lower(), other) for other in others.values())):
-            assert ends[topics[topic]] == bench.accepted[server.name], f"{ends}, {bench.accepted}"
+            bench.warm(bare, ours, bare_two, ours_two, *strangers.values())
+            for shape, says in SHAPES.items():
+                title = f"ingest on Kafka, {says}"
+                others = {f"{title}, {TWO}": ours_two, f"{name}, {TWO}, {shape}": bare_two}
+                others |= {f"{other}, {shape}": server for other, server in strangers.items()}
+                rows += _compared(bench, shape, title, ours, bare, others, "≥ 0.9")
+        ends = asyncio.run(_ends(broker.bootstrap, topics))
+        for each, topic, server in zip(installed, topics, (ours, ours_two), strict=False):
+            ends[topic] -= _directory_events(each.file)
+            served[topic] = server
+        for topic, server in served.items():
+            assert ends[topic] == bench.accepted[server.port], f"{topic}: {ends}, {bench.accepted}"
     return rows
 
 
@@ -129,12 +134,12 @@ def _compared(
 ) -> list[Row]:
     """Deliveries a second, and (less disturbed by what else runs on the machine) processor time for each."""
     of = f"{bare.name}, {shape}"
-    named = [(of, bare), (name, ours), *((f"{other}, {shape}", server) for other, server in others.items())]
+    named = [(of, bare), (name, ours), *others.items()]
     series = Series([(title, lambda s=server: bench.run(s, shape)) for title, server in named])  # type: ignore[misc]
     rows = series.rows("requests/s", {name: aim})
-    floor_us = bench.cost(bare.name, shape)
+    floor_us = bench.cost(bare, shape)
     for title, server in named:
-        us = bench.cost(server.name, shape)
+        us = bench.cost(server, shape)
         is_floor = server is bare
         rows.append(
             Row(
@@ -148,8 +153,17 @@ def _compared(
     return rows
 
 
-def _settings() -> dict[str, dict[str, object]]:
-    return {"ingest": {"port": 0, "rate_per_s": 0}}
+def _settings(processes: int) -> dict[str, dict[str, object]]:
+    return {"ingest": {"port": 0, "ops_port": 0, "rate_per_s": 0, "processes": processes}}
+
+
+def _kafka_log(broker: LocalBroker, topic: str) -> dict[str, object]:
+    return {"engine": "kafka", "bootstrap": broker.bootstrap, "topic": topic, "partitions": PARTITIONS}
+
+
+def _started(installed: Installation) -> Running:
+    """Our front doors, all of which listen."""
+    return leadfold(installed, door=names(installed.settings)[-1])
 
 
 def _run(stack: ExitStack, server: Running) -> Running:

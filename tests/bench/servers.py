@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -31,25 +32,34 @@ class Running:
     paths: dict[str, str]
 
     def cpu_s(self) -> float:
-        """Processor seconds that the process has used, in user and kernel mode, all threads."""
-        times = psutil.Process(self.process.pid).cpu_times()
-        return times.user + times.system
+        """Processor seconds that the process and those below it have used, in user and kernel mode, all threads."""
+        root = psutil.Process(self.process.pid)
+        found = [process.cpu_times() for process in (root, *root.children(recursive=True))]
+        return sum(times.user + times.system for times in found)
 
     def stop(self) -> None:
-        """End it in order."""
+        """End it in order, and whoever is left below it."""
+        below = (
+            psutil.Process(self.process.pid).children(recursive=True) if self.process.poll() is None else []
+        )
         self.process.send_signal(signal.SIGTERM)
         try:
             self.process.wait(15)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        for process in below:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
-def floor(name: str, arguments: Sequence[str], folder: Path) -> Running:
+def floor(name: str, arguments: Sequence[str], folder: Path, processes: int = 1) -> Running:
     """Start a floor of `tests.bench.bare`."""
     folder.mkdir(parents=True, exist_ok=True)
     port_file = folder / "port"
-    process = subprocess.Popen([sys.executable, "-m", "tests.bench.bare", *arguments, str(port_file)])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.bench.bare", str(processes), *arguments, str(port_file)]
+    )
     port = _wait(process, lambda: port_file.read_text() if port_file.exists() else "", name)
     return Running(name, process, int(port), {"tilda": "/in/site/secret", "sipuni": "/in/pbx/secret"})
 
@@ -69,7 +79,7 @@ def installation(folder: Path, changes: dict[str, dict[str, Any]] | None = None)
 
 
 def leadfold(installed: Installation, part: str = "ingest", *, door: str = "ingest") -> Running:
-    """Start a part of Leadfold as anybody would; ``door`` is the part whose address is given."""
+    """Start a part of Leadfold as anybody would; returns when ``door``, the part whose address is given, listens."""
     log = (installed.file.parent / f"{part}.log").open("ab")
     process = subprocess.Popen(
         [sys.executable, "-m", "leadfold", part, "--config", str(installed.file)],
