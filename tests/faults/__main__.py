@@ -27,20 +27,28 @@ def _say(text: str) -> None:
     print(text, flush=True)
 
 
-def _service(engine: str, folder: Path, days: int) -> Service:
+def _service(engine: str, folder: Path, days: int, processes: int) -> Service:
+    changes = {"ingest": {"processes": processes}}
     if engine == "kafka":
-        return KafkaService(folder, days=days)
-    return EmbeddedService(folder, days=days)
+        return KafkaService(folder, days=days, changes=changes)
+    return EmbeddedService(folder, days=days, changes=changes)
 
 
 async def soak(
-    engine: str, minutes: float, seed: int, per_s: float, every_s: float, without: Sequence[str], folder: Path
+    engine: str,
+    minutes: float,
+    seed: int,
+    per_s: float,
+    every_s: float,
+    without: Sequence[str],
+    processes: int,
+    folder: Path,
 ) -> bool:
     """Ride the storm in ``folder``; whether every promise was kept."""
     seconds = minutes * 60
     wanted, days = seconds * per_s / _COPIES, 30
     sent = history(seed, days=days, scale=wanted / 11_000)[: int(wanted)]
-    service = _service(engine, folder / "storm", days)
+    service = _service(engine, folder / "storm", days, processes)
     kinds = [kind for kind in service.harms if not any(kind.startswith(word) for word in without)]
     faults = plan(seed, kinds, seconds=seconds, every_s=every_s)
     _say(
@@ -78,6 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="KIND",
         help="leave out faults that begin so, e.g. 'kill ingest' (repeatable): long lives show whether memory stays flat",
     )
+    parser.add_argument("--processes", type=int, default=1, help="front doors of each receiver")
     parser.add_argument("--keep", action="store_true", help="leave data and logs there for a look")
     given = parser.parse_args(arguments)
     folder = Path(tempfile.mkdtemp(prefix="leadfold-soak-"))
@@ -85,7 +94,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     kept = False
     try:
         kept = asyncio.run(
-            soak(given.engine, given.minutes, given.seed, given.per_s, given.every_s, given.without, folder)
+            soak(
+                given.engine,
+                given.minutes,
+                given.seed,
+                given.per_s,
+                given.every_s,
+                given.without,
+                given.processes,
+                folder,
+            )
         )
     finally:
         if given.keep or not kept:

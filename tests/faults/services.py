@@ -14,6 +14,8 @@ from typing import Any, ClassVar, Self
 import psutil
 
 from eventlog.contract import EventLog
+from leadfold.doors import names
+from leadfold.readiness import parts
 from leadfold.wiring import event_log, running_database_url
 from tests.faults.installation import Place, Running, install, kill_tree
 from tests.faults.installation import fixed_port as port
@@ -92,11 +94,12 @@ class EmbeddedService(Service):
             "kill supervisor": self._kill_supervisor,
             "kill all": self._kill_all,
             "freeze projector": self._freeze,
+            **{f"kill {name}": self._killing(name) for name in names(self.places[0].settings)[1:]},
         }
 
     async def start(self) -> None:
         self._run.start()
-        await self.places[0].ready("ingest", "project", "report")
+        await self.places[0].ready(*parts(self.places[0].settings))
 
     async def end(self) -> None:
         await asyncio.to_thread(self._run.end)
@@ -112,7 +115,7 @@ class EmbeddedService(Service):
         return url
 
     def processes(self) -> dict[str, int]:
-        found = {part: self.places[0].pid(part) for part in ("ingest", "project", "report")}
+        found = {part: self.places[0].pid(part) for part in parts(self.places[0].settings)}
         return {name: pid for name, pid in {**found, "run": self._run.pid}.items() if pid is not None}
 
     def deaths(self) -> dict[str, int]:

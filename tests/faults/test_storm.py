@@ -30,7 +30,9 @@ async def weathered(service: Service, folder: Path, *, seconds: float, every_s: 
 
 
 async def test_embedded(tmp_path: Path) -> None:
-    await weathered(EmbeddedService(tmp_path / "storm"), tmp_path / "quiet", seconds=30, every_s=4)
+    """With two front doors, which write the log by turns."""
+    service = EmbeddedService(tmp_path / "storm", changes={"ingest": {"processes": 2}})
+    await weathered(service, tmp_path / "quiet", seconds=30, every_s=4)
 
 
 @pytest.mark.kafka
