@@ -109,22 +109,24 @@ def unseal(record: Record, *, with_evidence: bool = True, pointed: bool = False)
     headers = dict(record.headers)
     ident = headers.get("ce_id", b"").decode("utf-8", "replace") or None
     try:
-        _, _, type_, version = headers["ce_dataschema"].decode().rsplit(":", 3)
+        type_, version = _schema_of(headers["ce_dataschema"])
         value = orjson.loads(record.value)
         evidence = value.get("evidence") if with_evidence else None
         event_id = read_id(ident or "")
+        time, received = headers["ce_time"], headers["ce_received"]
+        known = _moment(received)
         return Event(
             id=event_id,
             type=type_,
-            version=int(version[1:]),
-            source=headers["ce_source"].decode(),
-            time=_moment(headers["ce_time"]),
-            received=_moment(headers["ce_received"]),
+            version=version,
+            source=_word(headers["ce_source"]),
+            time=known if time == received else _moment(time),
+            received=known,
             revision=int(headers.get("ce_revision", b"1")),
             subject=headers["ce_subject"].decode() if "ce_subject" in headers else None,
             partitionkey=headers.get("ce_partitionkey", record.key).decode(),
-            data=read_fact(type_, int(version[1:]), value["fact"]),
-            refs=tuple(str(r) for r in value["refs"]),
+            data=read_fact(type_, version, value["fact"]),
+            refs=tuple(map(str, value["refs"])),
             evidence=_evidence_in(evidence, event_id if pointed else None) if evidence else None,
             time_basis="received" if headers.get("ce_timebasis") == b"received" else "source",
         )
@@ -149,6 +151,19 @@ def _constant(type_: str, version: int, source: str, revision: int, basis: str) 
         ("ce_revision", b"%d" % revision),
         ("ce_timebasis", basis.encode()),
     )
+
+
+@lru_cache(maxsize=1024)
+def _schema_of(raw: bytes) -> tuple[str, int]:
+    """Type and version of the URI of a schema. Raises ValueError."""
+    _, _, type_, version = raw.decode().rsplit(":", 3)
+    return type_, int(version[1:])
+
+
+@lru_cache(maxsize=1024)
+def _word(raw: bytes) -> str:
+    """A word that many records share."""
+    return raw.decode()
 
 
 def _stamp(moment: datetime) -> bytes:

@@ -17,7 +17,7 @@ from domain.fold.history import supersedes
 from projector.database import Connection
 from projector.errors import BatchConflict
 from projector.groups import Member
-from projector.lines import copy, dump, line, texts, uuids, without_nul
+from projector.lines import copy, dump, line_with_json, texts, uuids, without_nul
 from projector.readmodel.history import FACT_COLUMNS, event_of, node_key
 from projector.readmodel.tables import check_schema
 
@@ -104,15 +104,16 @@ def _member(arrival: Arrival, group_id: int | None) -> Member:
 
 async def sift(conn: Connection, schema: str, arrivals: Iterable[Arrival]) -> Sifted:
     """Apply the winner rule inside of a batch and against what is stored."""
-    best: dict[UUID, Arrival] = {}
+    best: dict[int, Arrival] = {}
     for arrival in arrivals:
-        other = best.get(arrival.event.id)
+        key = arrival.event.id.int  # a UUID is hashed in Python
+        other = best.get(key)
         if other is None or wins(arrival, other.event, other.data):
-            best[arrival.event.id] = arrival
-    known = await _known(conn, schema, list(best))
+            best[key] = arrival
+    known = await _known(conn, schema, [arrival.event.id for arrival in best.values()])
     sifted = Sifted([], [])
-    for id_, arrival in best.items():
-        stored = known.get(id_)
+    for key, arrival in best.items():
+        stored = known.get(key)
         if stored is None:
             sifted.new.append(arrival)
         elif wins(arrival, stored.event, stored.data):
@@ -120,13 +121,13 @@ async def sift(conn: Connection, schema: str, arrivals: Iterable[Arrival]) -> Si
     return sifted
 
 
-async def _known(conn: Connection, schema: str, ids: list[UUID]) -> dict[UUID, Known]:
+async def _known(conn: Connection, schema: str, ids: list[UUID]) -> dict[int, Known]:
     async with conn.cursor(binary=True) as cursor:
         await cursor.execute(
             f'select "partition", "offset", {FACT_COLUMNS} from {check_schema(schema)}.fact where id = any(%s::text::uuid[])',
             (uuids(ids),),
         )
-        return {row[3]: _stored(Place(row[0], row[1]), row[2:]) for row in await cursor.fetchall()}
+        return {row[3].int: _stored(Place(row[0], row[1]), row[2:]) for row in await cursor.fetchall()}
 
 
 def _stored(place: Place, row: Sequence[Any]) -> Known:
@@ -174,8 +175,8 @@ async def write(conn: Connection, schema: str, sifted: Sifted, group_of: dict[UU
 
 
 _NAMES = (
-    'id, type, version, source, "time", time_basis, received, revision, subject, partitionkey, refs, data,'
-    ' carrier, delivery_id, "partition", "offset", group_id, dead'
+    'id, type, version, source, "time", time_basis, received, revision, subject, partitionkey, refs,'
+    ' carrier, delivery_id, "partition", "offset", group_id, dead, data'
 ).replace(",\n", ", ")
 
 
@@ -212,7 +213,7 @@ def _line(arrival: Arrival, group_id: int | None) -> bytes:
     """The same as `_row`, as a line of COPY in the order of `_NAMES`."""
     event, evidence = arrival.event, arrival.event.evidence
     carrier = None if evidence is None else event.id if isinstance(evidence, Evidence) else evidence.event_id
-    return line(
+    return line_with_json(
         (
             event.id,
             event.type,
@@ -225,11 +226,11 @@ def _line(arrival: Arrival, group_id: int | None) -> bytes:
             event.subject,
             event.partitionkey,
             texts(event.refs),
-            arrival.data.decode(),
             carrier,
             None if evidence is None else evidence.delivery_id,
             *arrival.place,
             group_id,
             False,
-        )
+        ),
+        arrival.data,
     )

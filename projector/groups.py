@@ -97,16 +97,20 @@ async def place(conn: Connection, schema: str, members: Sequence[Member]) -> Pla
     union = _Union()
     for node, group in known.items():
         union.join(group + _GROUP, node)
-    for member in members:
-        anchor = member.group_id + _GROUP if member.group_id is not None else member.nodes[0]
-        for node in member.nodes:
+    anchors = dict.fromkeys((member.nodes, member.group_id) for member in members)  # many carry the same refs
+    for shared, group_id in anchors:
+        anchor = group_id + _GROUP if group_id is not None else shared[0]
+        for node in shared:
             union.join(anchor, node)
     home = await _homes(conn, schema, union, states, nodes, placement)
     missing = [(node, home[union.find(node)]) for node in nodes if node not in known]
     await _insert_nodes(conn, schema, missing)
+    found = {
+        (shared, group_id): home[union.find(group_id + _GROUP if group_id is not None else shared[0])]
+        for shared, group_id in anchors
+    }
     for member in members:
-        anchor = member.group_id + _GROUP if member.group_id is not None else member.nodes[0]
-        group = home[union.find(anchor)]
+        group = found[member.nodes, member.group_id]
         placement.group_of[member.event_id] = group
         placement.touched[group] = states[group]
     for gone, target in placement.merged.items():

@@ -40,6 +40,13 @@ def line_of_ids(values: Sequence[Any]) -> bytes:
     return b'%b"{%b}"' % (head, ids[:-1].replace(b'"', b""))
 
 
+def line_with_json(values: Sequence[Any], data: bytes) -> bytes:
+    """`line` of values and, last, of JSON as it is."""
+    if b"\\" in data:
+        data = data.replace(b"\\", b"\\\\")
+    return b'%b,"%b"' % (line(values), data.replace(b'"', b'\\"'))
+
+
 def _as_csv(found: re.Match[bytes]) -> bytes:
     quoted, short, code = found.groups()
     if quoted is not None:

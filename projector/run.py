@@ -28,6 +28,7 @@ from projector.builds_store import prepare
 from projector.database import GONE, ISOLATED, RETRYABLE, is_gone, retrying, within
 from projector.errors import Fenced, ProjectorStopped, Standby
 from projector.facts import Place
+from projector.helper import Helper
 from projector.letters import DeadLetterLimit, reason_of
 from projector.link import Link
 from projector.metrics import Counters
@@ -77,6 +78,7 @@ class Projector:
         self._held: dict[int, Held] = {}
         self._counters = Counters()
         self._backlog = Backlog(settings.limits)
+        self._helper = Helper(settings)
         self._dirty = True
         self._standby = False
         self._running = self._begun = False
@@ -143,6 +145,7 @@ class Projector:
             raise
         finally:
             self._running = False
+            self._helper.leave()
             await self._link.close()
 
     # --- one session: a database connection, a membership in the group, a build ------------------------------------
@@ -179,6 +182,8 @@ class Projector:
         records = {p: found for p, found in records.items() if p in self._held and found}
         if records:
             self._backlog.log_up = True  # an empty poll says nothing: an unreachable Kafka looks the same
+            if self._backlog.behind is None:  # the first ones: are they the beginning of many?
+                await self._backlog.look(self._log, self._held, empty=False)
             await self._take_in(subscription, records)
         elif self._held:
             await self._idle()
@@ -186,6 +191,7 @@ class Projector:
         await self._backlog.look(self._log, self._held, empty=not records)
         if self._held:
             await self._fold_some()
+            self._let_help()
 
     async def _assigned(self, partitions: Sequence[int]) -> Mapping[int, int]:
         conn, build_id = self._link.conn, self._build()
@@ -313,6 +319,16 @@ class Projector:
         self._counters.facts_folded += outcome.facts
         self._counters.rows_changed += outcome.changed
         self._counters.dead_letters += len(outcome.letters)
+
+    def _let_help(self) -> None:
+        backlog = self._backlog
+        done = self._helper.watch(
+            self._build(), behind=backlog.behind, dirty=self._dirty, storing=backlog.bulk
+        )
+        self._counters.groups_folded += done.groups
+        self._counters.facts_folded += done.facts
+        self._counters.rows_changed += done.changed
+        self._counters.dead_letters += done.dead
 
     # --- the database comes and goes -------------------------------------------------------------------------------
 

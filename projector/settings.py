@@ -41,7 +41,8 @@ class Limits:
     """Bounds of one batch and of one refold, and when to stop for dead letters.
 
     ``bulk_behind``: with more records than this between position and end of the log, facts are stored first and
-    groups folded afterwards, once each; when that takes longer than ``bulk_s``, some are folded between batches. ``dead_in_a_row`` and ``dead_ratio`` (over at least ``dead_sample`` records)
+    groups folded afterwards, once each; when that takes longer than ``bulk_s``, some are folded between batches.
+    With more than ``help_behind`` another process helps to fold. ``dead_in_a_row`` and ``dead_ratio`` (over at least ``dead_sample`` records)
     stop the projector. A piece of work on the database that takes longer than ``statement_s`` is given up, and tried
     again with twice the time. An owner on the embedded log that was not seen for ``stale_owner_s`` is followed by another.
     """
@@ -51,6 +52,7 @@ class Limits:
     bulk_records: int = 5_000
     bulk_behind: int = 5_000
     bulk_s: float = 10.0
+    help_behind: int = 20_000
     refold_groups: int = 500
     refold_facts: int = 20_000
     dead_in_a_row: int = 100

@@ -13,7 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from multiprocessing import get_context, parent_process
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 from eventlog.contract import EventLog, LogError
 from projector import builds_store, garbage
@@ -23,6 +23,7 @@ from projector.database import Connection, connect, retrying
 from projector.errors import BuildError
 from projector.positions import Advance
 from projector.reading import Stretch, batches
+from projector.refold import FoldOutcome
 from projector.settings import Progress, ProjectorSettings
 
 T = TypeVar("T")
@@ -139,31 +140,52 @@ async def _waiting(conn: Connection, build_id: int) -> int:
 
 # --- in a process of the pool ----------------------------------------------------------------------------------------
 
-_process: _Process | None = None
+_process: Process | None = None
 
 
-class _Process:
-    """One worker process: its event loop, its connection and its log live as long as it does."""
+class Folded(NamedTuple):
+    """What a process has folded."""
 
-    def __init__(self, settings: ProjectorSettings, build_id: int, reopen: Reopen | None) -> None:
+    groups: int = 0
+    facts: int = 0
+    changed: int = 0
+    dead: int = 0
+
+
+class Process:
+    """One worker process: its event loop, its connection and its log live as long as it does.
+
+    ``strict``: nothing is skipped that is no dead letter of the live build (a rebuild).
+    """
+
+    def __init__(
+        self, settings: ProjectorSettings, build_id: int, reopen: Reopen | None, *, strict: bool = True
+    ) -> None:
         self.settings = settings
         self.build_id = build_id
         self.reopen = reopen
         self.runner = asyncio.Runner()
-        self.applier = Applier(settings, strict=True)
+        self.strict = strict
+        self.applier = Applier(settings, strict=strict)
         self.conn: Connection | None = None
         self.log: EventLog | None = None
 
-    async def fold(self) -> int:
-        """Fold for about a second; number of groups folded."""
+    async def fold(self) -> Folded:
+        """Fold for about a second."""
         conn = await self._connection()
         until = time.monotonic() + _REPORT_S
-        done = 0
-        while groups := (await self.applier.refold_dirty(conn, self.build_id)).groups:
-            done += groups
+        done = FoldOutcome()
+        while (one := await self._fold_some(conn)).groups:
+            done.add(one)
             if time.monotonic() > until:
                 break
-        return done
+        return Folded(done.groups, done.facts, done.changed, len(done.letters))
+
+    async def _fold_some(self, conn: Connection) -> FoldOutcome:
+        async for attempt in retrying():
+            with attempt:
+                return await self.applier.refold_dirty(conn, self.build_id)
+        raise AssertionError("unreachable: the last attempt raises")
 
     async def store(self, stretch: Stretch) -> Advance:
         """Store the facts of a stretch from its beginning on, for about a second; how far."""
@@ -202,8 +224,10 @@ class _Process:
 
     async def _connection(self) -> Connection:
         if self.conn is None:
-            self.conn = await connect(self.settings.database_url, name="leadfold-rebuild")
-            await self.applier.excuse(self.conn)
+            name = "leadfold-rebuild" if self.strict else "leadfold-helper"
+            self.conn = await connect(self.settings.database_url, name=name)
+            if self.strict:
+                await self.applier.excuse(self.conn)
         return self.conn
 
 
@@ -211,7 +235,7 @@ def _begin(settings: ProjectorSettings, build_id: int, reopen: Reopen | None) ->
     global _process  # noqa: PLW0603 - one per process, made by the pool's initializer
     threading.Thread(target=_end_with_parent, daemon=True).start()
     garbage.begin()
-    _process = _Process(settings, build_id, reopen)
+    _process = Process(settings, build_id, reopen)
 
 
 def _end_with_parent() -> None:
@@ -222,14 +246,14 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _run(work: Callable[[_Process], Coroutine[Any, Any, T]]) -> T:
+def _run(work: Callable[[Process], Coroutine[Any, Any, T]]) -> T:
     assert _process is not None, "made by the initializer"
     garbage.between()
     return _process.runner.run(work(_process))
 
 
 def _fold(_: object) -> int:
-    return _run(_Process.fold)
+    return _run(Process.fold).groups
 
 
 def _store(stretch: Stretch) -> Advance:

@@ -48,8 +48,10 @@ def node_key(ref: str) -> int:
 
     Two refs with one hash would only put two groups into one, which is still right: groups are supersets.
     """
+    # past the memory of ``bare``: every ref comes here once, and would only push out what others ask for again
+    name = bare.__wrapped__(ref)
     return int.from_bytes(
-        blake2b(bare(ref).encode("utf-8", "replace"), digest_size=8).digest(), "big", signed=True
+        blake2b(name.encode("utf-8", "replace"), digest_size=8).digest(), "big", signed=True
     )
 
 

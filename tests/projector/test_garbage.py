@@ -34,7 +34,7 @@ def test_cycles_go_between_batches_once_there_are_many() -> None:
     first = knots(10)
     garbage.between()
     assert first() is not None
-    knots(60_000)
+    knots(250_000)
     assert first() is not None  # nothing is looked for while a batch is at work
     garbage.between()
     assert first() is None
