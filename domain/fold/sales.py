@@ -172,8 +172,10 @@ def link_sales(
     """Give receipts to inquiries.
 
     A named target inquiry; else that of the order or booking they name, or of the client's latest visit within
-    the window, a visit of that day first; else as a booking would be given (D-0.5).
+    the window, a visit of that day first; else as a booking would be given (D-0.5). So is a receipt after a visit
+    of another day that was paid already, when a target inquiry followed the visit.
     """
+    paid: set[UUID] = set()
     for sale in sales:
         at = sale.sold_at or sale.at
         if at is None:
@@ -188,6 +190,8 @@ def link_sales(
         )
         if sale.visit is None and not told:
             sale.visit = _paid(visits, at, directory)
+            if sale.visit is not None and sale.visit.id in paid and _goes_on(sale, at, opened, directory):
+                sale.visit = None
         if named is not None and named.is_target:
             sale.inquiry = named
         elif sale.visit is not None and sale.visit.inquiry is not None:
@@ -196,12 +200,23 @@ def link_sales(
             sale.inquiry = booking.inquiry
         else:
             sale.inquiry = belongs_to(opened, sale.refs, at, directory)
+        if sale.visit is not None and sale.sold_at is not None:
+            paid.add(sale.visit.id)
         if sale.inquiry is not None:
             sale.inquiry.sales += sale.sales
             sale.inquiry.margin += sale.margin
             sale.inquiry.margin_incomplete |= sale.incomplete
             sale.inquiry.receipts += sale.sold_at is not None
             sale.inquiry.events += sale.events
+
+
+def _goes_on(sale: Sale, at: datetime, opened: Opened, directory: Directory) -> bool:
+    """After the visit, on another day, the client turned to us with a target inquiry that has no arrival yet."""
+    visit = sale.visit
+    if visit is None or same_day(visit, at, directory):
+        return False
+    found = belongs_to(opened, sale.refs, at, directory)
+    return found is not None and found.is_target and visit.arrived_at < found.opened_at <= at
 
 
 def _paid(visits: Sequence[Visit], at: datetime, directory: Directory) -> Visit | None:

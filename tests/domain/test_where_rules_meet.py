@@ -269,3 +269,37 @@ def test_who_came_or_bought_before_his_first_inquiry_is_no_new_client() -> None:
         story.say(WalkInRegistered(walkin_id="W", phone=PHONE), at())
         story.needs("1", at(days=30))
         assert [i.new_client for i in story.fold().inquiries] == [new, False], told
+
+
+def receipt(story: Story, key: str, days: float, price: int) -> None:
+    """A receipt that names nothing but the client."""
+    line = SaleLine(price=Decimal(price))
+    story.say(SaleRecorded(receipt_id=key, phone=PHONE, lines=(line,)), at(days=days))
+
+
+def test_a_receipt_after_a_visit_was_paid_is_of_the_inquiry_that_followed_it() -> None:
+    """D-0.5: parts ordered by phone and paid days later, without an arrival of their own."""
+    story = Story()
+    story.needs("1", at())
+    story.say(ClientArrived(phone=PHONE), at(days=2))
+    receipt(story, "A", 2, 100)
+    story.needs("2", at(days=9))
+    receipt(story, "B", 11, 7)
+    assert [(int(i.sales), i.receipts) for i in story.fold().inquiries] == [(100, 1), (7, 1)]
+
+
+def test_the_first_receipt_after_a_visit_pays_it_though_the_client_has_called_again() -> None:
+    """D-0.5: a repair takes days; a receipt of a day on which he came is that day's."""
+    story = Story()
+    story.needs("1", at())
+    story.say(ClientArrived(phone=PHONE), at(days=2))
+    story.needs("2", at(days=9))
+    receipt(story, "A", 11, 100)
+    assert [i.sales for i in story.fold().inquiries] == [100, 0]
+    story = Story()
+    story.needs("1", at())
+    story.say(ClientArrived(phone=PHONE), at(days=2))
+    receipt(story, "A", 2.01, 100)
+    story.needs("2", at(days=2.02))
+    receipt(story, "B", 2.03, 7)
+    assert [i.sales for i in story.fold().inquiries] == [107, 0]

@@ -336,6 +336,12 @@ class Linker:
             before = [v for v in recent[-1:] if v in today]
             after = [v for v in today if v.at > receipt.at]
             about = before or after[:1] or recent[-1:]
+            rows = [r.visit for r in self.receipts[: self.receipts.index(receipt)] if r.sold_at]
+            if about and about[0].row in rows and not self.same_day(about[0], receipt.at):
+                after_it = self.attribute(told, receipt.at)
+                target = after_it is not None and after_it.is_target
+                if target and after_it and about[0].at < after_it.opened_at <= receipt.at:
+                    about = []
         receipt.visit = about[0].row if about else None
         if mine and mine.is_target:
             return mine
