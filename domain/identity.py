@@ -15,16 +15,22 @@ _VERSION_BITS: Final = ~((0xF000 << 64) | (0xC000 << 48))
 _VERSION_5: Final = (5 << 76) | (0x8000 << 48)
 _VARIANT: Final = {f"{digit:x}": "89ab"[digit & 3] for digit in range(16)}
 _UNKNOWN: Final = SafeUUID.unknown  # members of an Enum are looked up in Python
-_new, _set = object.__new__, object.__setattr__
+_new: Final = object.__new__
+_set_int, _set_safe = UUID.__dict__["int"].__set__, UUID.__dict__["is_safe"].__set__
+
+
+def _uuid(number: int) -> UUID:
+    """``UUID(int=number)``; its ``__init__`` takes apart and checks what is known here."""
+    made = _new(UUID)
+    _set_int(made, number)
+    _set_safe(made, _UNKNOWN)
+    return made
 
 
 def name_id(name: str) -> UUID:
     """``uuid.uuid5(NAMESPACE, name)``, three times as fast: ids are made for every fact, ref and row."""
     digest = sha1(_PREFIX + name.encode(), usedforsecurity=False).digest()
-    made = _new(UUID)  # its __init__ takes apart and checks what is known here
-    _set(made, "int", int.from_bytes(digest[:16], "big") & _VERSION_BITS | _VERSION_5)
-    _set(made, "is_safe", _UNKNOWN)
-    return made
+    return _uuid(int.from_bytes(digest[:16], "big") & _VERSION_BITS | _VERSION_5)
 
 
 def _name_text(name: str) -> str:
@@ -39,10 +45,7 @@ def read_id(text: str) -> UUID:
     plain = text.replace("-", "")
     if len(text) != 36 or len(plain) != 32 or not plain.isalnum():
         return UUID(text)
-    made = _new(UUID)
-    _set(made, "int", int.from_bytes(bytes.fromhex(plain), "big"))
-    _set(made, "is_safe", _UNKNOWN)
-    return made
+    return _uuid(int.from_bytes(bytes.fromhex(plain), "big"))
 
 
 def _make(kind: str, *parts: str) -> UUID:

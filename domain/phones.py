@@ -68,7 +68,6 @@ _SEVEN: Final = frozenset({"RU", "KZ"})  # one numbering plan, +7
 _LONGEST: Final = 100
 
 
-@lru_cache(maxsize=65_536)
 def normalise(raw: str | None, region: str = "RU", area_code: str | None = None) -> Phone:
     """Read a phone number.
 
@@ -80,11 +79,12 @@ def normalise(raw: str | None, region: str = "RU", area_code: str | None = None)
     Never raises; a text that is no number gives ``e164=None``. Numbers are checked by possible length and range.
     """
     given = raw or ""
-    if region.upper() in _SEVEN and (plain := _PLAIN.fullmatch(given)):
+    if (region in _SEVEN or region.upper() in _SEVEN) and (plain := _PLAIN.fullmatch(given)):
         return Phone("+7" + "".join(plain.groups()), given)
     return _read(given, region, area_code)
 
 
+@lru_cache(maxsize=65_536)
 def _read(given: str, region: str, area_code: str | None) -> Phone:
     """Whatever was written; `normalise` knows the usual spelling at a glance."""
     text = _SCHEME.sub("", given[:_LONGEST]).strip()

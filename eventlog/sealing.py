@@ -167,6 +167,11 @@ def _word(raw: bytes) -> str:
 
 
 def _stamp(moment: datetime) -> bytes:
+    if moment.tzinfo is UTC:
+        told = orjson.dumps(moment, option=orjson.OPT_UTC_Z)[1:-1]
+        return (
+            told if moment.microsecond else told[:-1] + b".000000Z"
+        )  # orjson leaves no fraction out but this
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
     return moment.isoformat(timespec="microseconds")[:-6].encode() + b"Z"  # "+00:00" is its end

@@ -54,8 +54,6 @@ _PREFLIGHT: Final = {
 
 #: For so long the rest of a body that nobody wants is read, so that its sender sees the answer.
 _LINGER_S: Final = 5.0
-#: When a delivery came, ISO-8601 with an offset; believed only with ``accept_received_header``.
-RECEIVED_HEADER: Final = "X-Leadfold-Received"
 
 
 def utc_now() -> datetime:
@@ -69,7 +67,7 @@ class IngestDeps:
 
     ``key_secret``: for partition keys; the same in all processes and for ever. ``deadline_s``: from the whole body to
     the answer. With ``drain`` the application ships the spool to the log while it runs. With ``accept_received_header``
-    the header `RECEIVED_HEADER` says when a delivery came: only for replaying history and for tests. ``left``: how many
+    the header `ingest.wire.RECEIVED_HEADER` says when a delivery came: only for replaying history and for tests. ``left``: how many
     records wait in spools of front doors that no longer run.
     """
 
@@ -358,7 +356,7 @@ class FrontDoor:
 
     def received(self, headers: Mapping[str, str]) -> datetime:
         """Now; or when a replay says that the delivery came, where that is believed."""
-        given = headers.get(RECEIVED_HEADER) if self.deps.accept_received_header else None
+        given = headers.get(wire.RECEIVED_HEADER) if self.deps.accept_received_header else None
         if given:
             with contextlib.suppress(ValueError):
                 moment = datetime.fromisoformat(given)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
@@ -145,17 +145,28 @@ def _part_of(name: str) -> str | None:
     return _FORBIDDEN if is_secret_name(name) else role_of(name)
 
 
-def read(fields: Iterable[tuple[str, Any]], source: SourceConfig) -> Filled:
-    """Sort the fields of a form. The first field of a role wins; a further one stays among the extra fields."""
+def parts_of(names: Iterable[str]) -> tuple[str | None, ...]:
+    """What `read` has to know of the names of fields: their roles, and which are meant for secrets."""
+    return tuple(map(_part_of, names))
+
+
+def read(
+    fields: Sequence[tuple[str, Any]], source: SourceConfig, parts: Sequence[str | None] | None = None
+) -> Filled:
+    """Sort the fields of a form. The first field of a role wins; a further one stays among the extra fields.
+
+    ``parts`` of the names, where they are known already.
+    """
     filled = Filled()
     roles: dict[str, str] = {}
     rest: list[tuple[str, Any]] = []
     secrets = source.secrets()
-    for name, value in fields:
+    if parts is None:
+        parts = parts_of([name for name, _ in fields])
+    for (name, value), role in zip(fields, parts, strict=True):
         said = text(value, TEXT) if type(value) is str else joined(value)
         if said is None:
             continue
-        role = _part_of(name)
         if role == _FORBIDDEN or said in secrets or said == STARS:
             continue
         if role is None or role in roles:

@@ -11,7 +11,7 @@ import re
 import zlib
 from functools import lru_cache
 from math import isfinite
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import orjson
 
@@ -100,6 +100,15 @@ def _inflated(body: bytes, bits: int, limit: int) -> bytes:
 def media_type_of(content_type: str) -> str:
     """The media type in lower case, without parameters."""
     return content_type.partition(";")[0].strip().lower()
+
+
+@lru_cache(maxsize=256)
+def form_of(content_type: str) -> Literal["yes", "maybe", "no"]:
+    """Whether a body of this Content-Type is a form whose pairs can be told apart as bytes."""
+    kind = media_type_of(content_type)
+    if kind == "multipart/form-data" or "json" in kind or charset_of(content_type) == "utf-16":
+        return "no"
+    return "yes" if "form" in kind else "maybe"
 
 
 @lru_cache(maxsize=256)

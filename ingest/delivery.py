@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from ingest.decoding import UTF16, Fields, TooLarge, charset_of, decompress, media_type_of, parse_json
+from ingest.decoding import (
+    UTF16,
+    Fields,
+    TooLarge,
+    charset_of,
+    decompress,
+    form_of,
+    media_type_of,
+    parse_json,
+)
 from ingest.lazy import once
 from ingest.limits import DEFAULT_LIMITS, Limits, Unreadable
 from ingest.multipart import parse_multipart
@@ -71,25 +80,25 @@ class Delivery:
     @once
     def apart_body(self) -> Apart | None:
         """The body, where it is a form in plain ASCII and surely nothing else."""
-        body, kind = self.body, self.content_type
+        body, may_be = self.body, form_of(self.headers.get("content-type", ""))
         if (
-            not body.isascii()
+            may_be == "no"
+            or not body.isascii()
             or b'"' in body
             or b"\n" in body
             or b"\r" in body
-            or kind == "multipart/form-data"
-            or "json" in kind
-            or self.charset == "utf-16"
             or "content-encoding" in self.headers
         ):
             return None
         text = body.decode("ascii")
-        if text.startswith(("{", "[")) or text != text.strip() or ("=" not in text and "form" not in kind):
+        if text[:1] in ("{", "[") or text != text.strip() or (may_be == "maybe" and "=" not in text):
             return None
         return apart(text, self.limits)
 
     @once
     def _decoded(self) -> tuple[BodyKind, Any]:
+        if not self.body:
+            return "empty", {}
         if (taken := self.apart_body) is not None:
             return "form", taken.fields(self.charset, self.limits)
         if "content-encoding" not in self.headers:

@@ -116,7 +116,7 @@ class Lane:
 
     def _remember(self, delivery: Delivery, data: bytes) -> None:
         """The next request with this head need not be parsed, unless headers tell something of each delivery."""
-        whole = None if self._door.deps.accept_received_header else self._heads.cut(data)
+        whole = None if wire.RECEIVED_HEADER.lower() in delivery.headers else self._heads.cut(data)
         if whole is not None:
             self._heads.learn(delivery.source, whole, delivery.headers)
 

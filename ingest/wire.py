@@ -26,6 +26,8 @@ _REFUSALS: Final = {
 
 
 _UNPACKED: Final = web.RequestKey("leadfold.unpacked", bool)
+#: When a delivery came, ISO-8601 with an offset; believed only with ``accept_received_header``.
+RECEIVED_HEADER: Final = "X-Leadfold-Received"
 CORS: Final = {"Access-Control-Allow-Origin": "*", "Vary": "Origin"}
 #: So much is kept of a body that is too large, when its sender is known.
 HEAD_BYTES: Final = 64 * 1024

@@ -8,7 +8,6 @@ the call. Nothing is derived here: the answer stamp is passed on only where it c
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, Final, Literal, TypedDict
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -27,6 +26,7 @@ from domain.facts.calls import (
 from domain.facts.company import DeliveryUnreadable
 from domain.phones import Phone, normalise
 from domain.said import Said
+from domain.value import value
 from ingest import reading
 from ingest.adapters import sipuni_tracking
 from ingest.adapters.contract import SUCCESS, Adapter, Answer, Translation
@@ -61,7 +61,7 @@ class CallData(TypedDict):
     channel: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Side:
     """One party of a message. ``ext`` for an extension, ``number`` for a phone (without Sipuni's ``_id`` tail)."""
 

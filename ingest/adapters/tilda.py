@@ -7,7 +7,7 @@ the site owner's. Of the visitor's cookies only counters are kept.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple
 
 import orjson
 
@@ -15,12 +15,14 @@ from domain.facts.sites import FormSubmitted
 from domain.said import Said
 from ingest import contacts, reading
 from ingest.adapters.contract import Adapter, Answer, Translation, has_secret
-from ingest.attribution import cookie_pairs, explicit_utm, kept_cookies, tilda_utm, utm_in_url
+from ingest.attribution import cookie_pairs, explicit_utm, is_mark, kept_cookies, tilda_utm, utm_in_url
 from ingest.decoding import Fields
 from ingest.delivery import Delivery
 from ingest.limits import Unreadable
 
 _OK: Final = Answer(200, b"ok", "text/plain")
+#: Longer names of fields, all together, are sorted every time anew: nobody fills our memory with them.
+_REMEMBERED: Final = 1000
 #: Fields that are read apart from the visitor's own.
 _SERVICE: Final = frozenset({"cookies", "payment", "utm"})
 
@@ -54,15 +56,11 @@ class Tilda(Adapter):
         fields = delivery.fields
         options = delivery.source.options
         secret_field = options.get("key_name") if options.get("key_in") in ("body", "query") else None
-        own: list[tuple[str, Any]] = []
-        service: dict[str, Any] = {}
-        for name, value in fields.items():
-            kind = _service(name)
-            if kind is not None:
-                service[kind] = value
-            elif name != secret_field:
-                own.append((name, value))
-        filled = contacts.read(own, delivery.source)
+        taken = delivery.apart_body
+        known = taken is not None and len(taken.names) <= _REMEMBERED and not delivery.query
+        plan = (_plan_again if known else _plan)(tuple(fields), secret_field)
+        service = {kind: fields[name] for kind, name in plan.service}
+        filled = contacts.read([(name, fields[name]) for name in plan.own], delivery.source, plan.parts)
         extra = filled.extra
         if payment := _payment(service.get("payment")):
             extra["payment"] = payment
@@ -86,18 +84,43 @@ class Tilda(Adapter):
             fields=extra,
             page=page,
             referrer=filled.referrer,
-            utm={**utm_in_url(page), **tilda_utm(cookies), **explicit_utm(fields)},
+            utm={
+                **utm_in_url(page),
+                **tilda_utm(cookies),
+                **(explicit_utm(fields) if plan.marked else {}),
+            },
             cookies=kept_cookies(cookies),
             spam=filled.spam,
         )
         return Translation([Said(said, (said.submission_id,), None, said.submission_id)], _OK)
 
 
-@lru_cache(maxsize=4096)
-def _service(name: str) -> str | None:
-    """The lower-case name of a field that is no field of the visitor's own."""
-    lowered = name.lower()
-    return lowered if lowered in _SERVICE or lowered.startswith("utm_") else None
+class _Plan(NamedTuple):
+    """The fields of a form by their names. ``own``: the visitor's, with their ``parts`` (`contacts.parts_of`).
+
+    ``service``: (lower-case name, name) of the others. ``marked``: some may be utm marks.
+    """
+
+    own: tuple[str, ...]
+    parts: tuple[str | None, ...]
+    service: tuple[tuple[str, str], ...]
+    marked: bool
+
+
+def _plan(names: tuple[str, ...], secret_field: str | None) -> _Plan:
+    service = tuple((name.lower(), name) for name in names if _is_service(name.lower()))
+    own = tuple(name for name in names if not _is_service(name.lower()) and name != secret_field)
+    marked = any(name == "utm" or is_mark(name) for name in names)
+    return _Plan(own, contacts.parts_of(own), service, marked)
+
+
+#: All deliveries of a form have the same fields.
+_plan_again = lru_cache(maxsize=512)(_plan)
+
+
+def _is_service(lowered: str) -> bool:
+    """Whether a field is no field of the visitor's own."""
+    return lowered in _SERVICE or lowered.startswith("utm_")
 
 
 def is_probe(value: Any) -> bool:

@@ -12,7 +12,7 @@ from typing import Self
 import aiohttp
 from yarl import URL
 
-from ingest.app import RECEIVED_HEADER
+from ingest.wire import RECEIVED_HEADER
 from leadfold.demo.sent import Sent
 
 

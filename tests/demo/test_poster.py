@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from aiohttp import web
 
-from ingest.app import RECEIVED_HEADER
+from ingest.wire import RECEIVED_HEADER
 from leadfold.demo.poster import Poster, Target
 from leadfold.demo.sent import CRM, JSON, SIPUNI, Sent
 

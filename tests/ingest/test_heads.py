@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.heads import Heads
-from tests.ingest.doors import Door
+from tests.ingest.doors import Door, OpenDoor
 from tests.ingest.support import SECRET, source
 from tests.ingest.test_lane import CALL, FIELDS, FORM, dialled, of_record
 
@@ -103,6 +103,18 @@ async def test_what_follows_a_part_of_a_request_is_its_other_part(door: Door, pa
         await caller.say(inner)
         assert parsed[-1] == inner
     assert [e.data.submission_id for e in await door.events()] == ["1", "2", "3", "4"]
+
+
+async def test_a_head_that_tells_of_its_delivery_is_parsed(doors: OpenDoor, parsed: list[bytes]) -> None:
+    door = await doors(accept_received_header=True)
+    moments = [f"2026-01-0{number}T09:00:00+00:00" for number in range(1, 5)]
+    requests = [sent(n, f"{FIELDS}X-Leadfold-Received: {at}\r\n") for n, at in enumerate(moments)]
+    async with dialled(door) as caller:
+        for one in (sent(7), sent(8), sent(9), *requests, requests[0]):
+            await caller.say(one)
+            assert (await caller.hear())[0] == 200
+    assert parsed[-5:] == [*requests, requests[0]]
+    assert [e.received.isoformat() for e in (await door.events())[3:]] == [*moments, moments[0]]
 
 
 async def test_a_wrong_key_teaches_nothing(door: Door, parsed: list[bytes]) -> None:

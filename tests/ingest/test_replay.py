@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ingest.app import RECEIVED_HEADER
+from ingest.wire import RECEIVED_HEADER
 from tests.ingest.doors import OpenDoor
 from tests.ingest.support import SECRET
 
