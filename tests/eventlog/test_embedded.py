@@ -321,3 +321,15 @@ async def test_group_commit_keeps_up_beside_a_busy_loop(tmp_path: Path) -> None:
         assert log.counters["appended"] == 6400
         assert log.counters["commits"] <= 1600
         assert took < 20
+
+
+async def test_appends_of_one_turn_of_the_loop_share_commits(tmp_path: Path) -> None:
+    async with EmbeddedLog(tmp_path / "events.db") as log:
+        await log.append([record(0)], deadline_s=10)
+        before = log.counters["commits"]
+        waiting = [log.submit([record(number)], deadline_s=10) for number in range(1, 9)]
+        assert [where.offset for future in waiting for where in await future] == list(range(1, 9))
+        assert log.counters["commits"] == before + 1
+        # more than a handful do not wait for the turn to end, and what is left when the log closes is stored
+        left = [log.submit([record(number)], deadline_s=10) for number in range(9, 59)]
+    assert [where.offset for future in left for where in future.result()] == list(range(9, 59))
