@@ -207,16 +207,21 @@ def _short(said: str) -> str:
 
 
 def _sniff(filled: Filled, rest: list[tuple[str, Any]], source: SourceConfig) -> None:
-    """Where no name told it: a value that looks like a phone, a value that looks like an e-mail."""
+    """Where no name told it: a value that looks like a phone, a value that looks like an e-mail.
+
+    So too where the field of the phone holds no number but a nickname: that goes among the extra fields.
+    """
     for name, value in list(rest):
         said = text(value)
         if said is None or _FURNITURE.match(name.strip().casefold()):
             continue
-        if filled.phone_raw is None and _LOOKS_PHONE.fullmatch(said):
+        if filled.phone is None and _LOOKS_PHONE.fullmatch(said):
             found = normalise(said, source.region, source.area_code).e164
             if found:
-                filled.phone, filled.phone_raw = found, said
                 rest.remove((name, value))
+                if filled.phone_raw is not None:
+                    rest.append(("phone", filled.phone_raw))
+                filled.phone, filled.phone_raw = found, said
                 continue
         if filled.email is None and (found := email(said)):
             filled.email = found
