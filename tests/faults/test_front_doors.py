@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from eventlog.embedded.turns import Turns
 from leadfold.demo.sent import Sent
 from leadfold.wiring import log_settings, spools
 from tests.faults.client import Record, RememberingPoster, post_paced
@@ -79,14 +80,17 @@ async def test_embedded(tmp_path: Path, expected: Seen) -> None:
         await until(lambda: place.pid("ingest-2") not in (None, before), "the second front door is back")
         await until(lambda: waiting(place) == [0, 0], "both spools are shipped")
 
-        # The second one is given up while its spool holds something: the first one ships it.
-        with closing(sqlite3.connect(log_settings(place.settings).path, isolation_level=None)) as other:
-            other.execute("begin immediate")
-            await post(place, SENT[180:])
-            assert [count > 0 for count in waiting(place)] == [True, True]
-            await service.kill()
-            other.execute("rollback")
-        place.environment["LEADFOLD_INGEST__PROCESSES"] = "1"
+        # A writer that was stopped has the turn. The second front door is given up while its spool holds something: the
+        # first one ships it.
+        turns = Turns(log_settings(place.settings).path)
+        turns.take()
+        await post(place, SENT[180:])
+        assert [count > 0 for count in waiting(place)] == [True, True]
+        await service.kill()
+        turns.close()
+        text = place.config.read_text(encoding="utf-8")
+        assert "processes = 2" in text
+        place.config.write_text(text.replace("processes = 2", "processes = 1"), encoding="utf-8")
         await service.start()
         await settled(service, expected)
         assert place.pid("ingest-2") is None
