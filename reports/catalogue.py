@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from reports.dimensions import INQUIRY_DIMENSIONS
-from reports.inquiry_measures import EXCLUSIONS, MEASURES, WAITING_UNTIL
+from reports.inquiry_measures import EXCLUSIONS, MEASURES, PARTS, WAITING_UNTIL
 from reports.inquiry_metrics import METRICS
 from reports.model import ReportSpec, Subject
 from reports.result import Label
@@ -56,6 +56,7 @@ INQUIRIES: Final = ReportSpec(
         ("refusal_reason",),
         ("new_client",),
     ),
+    parts=PARTS,
     turns=WAITING_UNTIL,
 )
 

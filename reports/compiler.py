@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from domain.directory import Directory
@@ -54,29 +55,23 @@ class Compiler:
         dimensions: Iterable[str],
         measures: Sequence[str],
         conditions: Sequence[tuple[str, bool, tuple[str, ...]]] = (),
+        ids: Sequence[UUID] | None = None,
     ) -> Query:
-        """The scope query with the named dimensions and measures; ``conditions`` narrow it beside the filters."""
+        """The scope query with the named dimensions and measures; ``conditions`` narrow it beside the filters.
+
+        ``ids``: of these subject rows only.
+        """
         query = Query("", {"as_of": self.as_of, "zone": self.params.zone})
+        if ids is not None:
+            query.values["ids"] = list(ids)
         wanted = [self.spec.measure(key) for key in measures]
         dims = list(dict.fromkeys(dimensions))
         selects = [
             self._select(query, dims, wanted, here, moment, join, conditions)
-            for moment, join, here in self._branches(wanted)
+            for moment, join, here in branches(self.spec, self.params.basis, wanted)
         ]
         query.text = "\nunion all\n".join(selects)
         return query
-
-    def _branches(self, wanted: Sequence[Measure]) -> list[tuple[str, str, dict[str, str]]]:
-        """(moment, join, {measure: sql}) of each part of the scope."""
-        if self.params.basis == "cohort":
-            return [(self.spec.subject.born, "", {m.key: m.sql for m in wanted})]
-        parts: dict[tuple[str, str], dict[str, str]] = {}
-        for m in wanted:
-            moment, join, sql = (
-                (m.joined.moment, m.joined.join, m.joined.sql) if m.joined else (m.moment, "", m.sql)
-            )
-            parts.setdefault((moment, join), {})[m.key] = sql
-        return [(moment, join, here) for (moment, join), here in parts.items()]
 
     def _select(
         self,
@@ -104,6 +99,8 @@ class Compiler:
             self._period(query, moment),
             *(self._in(query, *condition) for condition in (*self.params.filters, *conditions)),
         ]
+        if "ids" in query.values:
+            where.append(f"{subject.id} = any(%(ids)s)")
         if len(here) == 1 and self.params.basis == "activity":
             only = next(m for m in measures if m.key in here)
             if only.kind == "flag":
@@ -131,29 +128,33 @@ class Compiler:
 
     def excluded_by(self) -> str:
         """SQL: the notice key of the first rule that keeps a row out, or null."""
-        cases = " ".join(f"when {e.condition} then {e.key_sql}" for e in self.spec.exclusions)
-        return f"case {cases} end"
+        return excluded_by(self.spec)
 
     def _period(self, query: Query, moment: str) -> str:
-        """Half-open period (G1), in the report's zone or by each row's office."""
+        """Half-open period (G1), in the report's zone or by each row's office; of rows born within the stretches."""
         p = self.params
         query.values.update(period_values(p))
-        if self.within is not None and len(self.within) > _FEW_SPANS:
-            query.values |= {"spans": [s for s, _ in self.within], "span_ends": [t for _, t in self.within]}
-            query.values |= {"since": min(s for s, _ in self.within), "till": max(t for _, t in self.within)}
-            whole = f"{moment} >= %(since)s and {moment} < %(till)s"  # what the planner can estimate by
-            return f"{whole} and {moment} >= w.since and {moment} < w.till"
-        if self.within is not None:
-            for n, (since, till) in enumerate(self.within):
-                query.values |= {f"since_{n}": since, f"till_{n}": till}
-            spans = (
-                f"({moment} >= %(since_{n})s and {moment} < %(till_{n})s)" for n in range(len(self.within))
-            )
-            return " or ".join(spans) or "false"
-        if not p.office_time:
-            return f"{moment} >= %(since)s and {moment} < %(till)s"
-        local = f"({moment} at time zone {self.spec.subject.zone})"
-        return f"{moment} >= %(since)s and {moment} < %(till)s and {local} >= %(local_since)s and {local} < %(local_till)s"
+        bounds = f"{moment} >= %(since)s and {moment} < %(till)s"
+        if p.office_time:
+            local = f"({moment} at time zone {self.spec.subject.zone})"
+            bounds += f" and {local} >= %(local_since)s and {local} < %(local_till)s"
+        if self.within is None:
+            return bounds
+        spans = self._spans(query, self.within)
+        # the stretches of a cohort lie in its period
+        return spans if p.basis == "cohort" and not p.office_time else f"({spans}) and {bounds}"
+
+    def _spans(self, query: Query, within: tuple[Span, ...]) -> str:
+        born = self.spec.subject.born
+        if len(within) > _FEW_SPANS:
+            query.values |= {"spans": [s for s, _ in within], "span_ends": [t for _, t in within]}
+            query.values |= {"first_span": min(s for s, _ in within), "last_span": max(t for _, t in within)}
+            whole = f"{born} >= %(first_span)s and {born} < %(last_span)s"  # what the planner can estimate by
+            return f"{whole} and {born} >= w.since and {born} < w.till"
+        for n, (since, till) in enumerate(within):
+            query.values |= {f"since_{n}": since, f"till_{n}": till}
+        spans = (f"({born} >= %(since_{n})s and {born} < %(till_{n})s)" for n in range(len(within)))
+        return " or ".join(spans) or "false"
 
     def _in(self, query: Query, dimension: str, included: bool, values: tuple[str, ...]) -> str:
         return is_in(query, self.spec.dimension(dimension).sql, included, values)
@@ -176,6 +177,27 @@ class Compiler:
         for table, relation in self.relations.items():
             text = text.replace(f"{{{table}}}", relation)
         return text
+
+
+def excluded_by(spec: ReportSpec) -> str:
+    """SQL: the notice key of the first rule that keeps a row out, or null."""
+    cases = " ".join(f"when {e.condition} then {e.key_sql}" for e in spec.exclusions)
+    return f"case {cases} end"
+
+
+def branches(
+    spec: ReportSpec, basis: str, wanted: Sequence[Measure]
+) -> list[tuple[str, str, dict[str, str]]]:
+    """(moment, join, {measure: sql}) of each part of the scope."""
+    if basis == "cohort":
+        return [(spec.subject.born, "", {m.key: m.sql for m in wanted})]
+    parts: dict[tuple[str, str], dict[str, str]] = {}
+    for m in wanted:
+        moment, join, sql = (
+            (m.joined.moment, m.joined.join, m.joined.sql) if m.joined else (m.moment, "", m.sql)
+        )
+        parts.setdefault((moment, join), {})[m.key] = sql
+    return [(moment, join, here) for (moment, join), here in parts.items()]
 
 
 def is_in(query: Query, sql: str, included: bool, values: tuple[str, ...]) -> str:

@@ -161,6 +161,7 @@ INQUIRY_DIMENSIONS: Final[tuple[Dimension, ...]] = (
         NOT_GIVEN,
         _by_key,
         by_day="to_char(r.day, 'YYYY-MM-DD')",
+        of_day=date.isoformat,
     ),
     Dimension(
         "week",
@@ -170,6 +171,7 @@ INQUIRY_DIMENSIONS: Final[tuple[Dimension, ...]] = (
         NOT_GIVEN,
         _by_key,
         by_day="to_char(date_trunc('week', r.day::timestamp), 'YYYY-MM-DD')",
+        of_day=lambda day: (day - timedelta(days=day.weekday())).isoformat(),
     ),
     Dimension(
         "month",
@@ -180,6 +182,7 @@ INQUIRY_DIMENSIONS: Final[tuple[Dimension, ...]] = (
         _by_key,
         by_day="to_char(r.day, 'YYYY-MM')",
         by_month=True,
+        of_day=lambda day: f"{day:%Y-%m}",
     ),
 )
 

@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from itertools import count
 from typing import Any, Final
+from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import tuple_row
 
 from reports.catalogue import INQUIRIES
+from reports.columns.hits import Sought, ids_of, page_of
+from reports.columns.loading import Chosen, choose
 from reports.compiler import Compiler, Query, Span
 from reports.context import Context
 from reports.dimensions import NONE_KEY
@@ -27,7 +31,14 @@ Conn = AsyncConnection[Any]
 Path = Sequence[tuple[str, str | None]]
 """Steps from the root of the tree: (dimension, key); None is «Не указано»."""
 
+_Figures = tuple[int, Any, Any]
+"""Inquiries, sum of the numerator, sum of the denominator."""
+
 _AT_ONCE: Final = 1000
+#: So many days are quickly read whole; of more only the rows that are asked for.
+_FEW_DAYS: Final = 2
+#: Rows of days without columns, more than which the database finds the page.
+_MOST_LOOSE: Final = 100_000
 _NUMBERS: Final = count(1)
 _TABLES: Final = ("inquiry", "client", "sale", "sale_line")
 
@@ -72,15 +83,11 @@ async def drill(
     async with snapshot(conn, params, context, _TABLES) as relations:
         compiler = Compiler(spec, params, context.directory, params.as_of or context.now, relations)
         cell = _Cell(path, chosen, notice)
-        rolled = await look(conn, compiler, context, relations.moved) if limit is not None else None
-        if rolled is None or limit is None or not rolled.covers([d for d, _ in path]):
-            figures = await _figures(conn, compiler, cell)
-            rows = await _rows(conn, compiler, cell, limit, offset)
-        else:
-            stretches = await _stretches(conn, compiler, rolled, cell)
-            figures = _added(stretches)
-            spans, skipped = _page_of(stretches, limit, offset)
-            rows = await _rows(conn, replace(compiler, within=spans), cell, limit, offset - skipped)
+        seen = _Seen(conn, compiler, context, relations.moved)
+        found = await _page(seen, cell, limit, offset) if limit is not None else None
+        if found is None:
+            found = (await _figures(conn, compiler, cell), await _rows(conn, compiler, cell, limit, offset))
+        figures, rows = found
     words = Wording(spec, context.directory)
     lines = tuple(
         line_of(
@@ -126,6 +133,16 @@ class _Cell:
         """What makes the figure."""
         return [spec.measure(spec.counts)] if self.notice else measures_behind(spec, self.metric)
 
+    def sought(self, spec: ReportSpec) -> Sought:
+        """The same for columns."""
+        metric = None if self.notice else self.metric
+        halves = (
+            (spec.measure(metric.measure), spec.measure(metric.per) if metric.per else None)
+            if metric
+            else (None, None)
+        )
+        return Sought(tuple(self.steps), tuple(self.measures(spec)), self.notice, halves)
+
     def wanted(self, values: dict[str, object]) -> str:
         """SQL: a row ``x`` is in the report, or kept out of it by the notice's rule."""
         if self.notice is None:
@@ -134,6 +151,71 @@ class _Cell:
             return "x.excluded_by is not null"
         values["notice"] = self.notice
         return "x.excluded_by = %(notice)s"
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What is read: a report in the snapshot of a transaction. ``moved``: see `reports.overlay`."""
+
+    conn: Conn
+    compiler: Compiler
+    context: Context
+    moved: Collection[datetime]
+
+    async def columns(self) -> Chosen | None:
+        return await choose(self.conn, self.compiler, self.context, self.moved)
+
+
+async def _page(
+    seen: _Seen, cell: _Cell, limit: int, offset: int
+) -> tuple[_Figures, list[tuple[Any, ...]]] | None:
+    """Figures and rows of a page by sums of days, else by columns of days; None when neither knows enough."""
+    conn, compiler = seen.conn, seen.compiler
+    rolled = await look(conn, compiler, seen.context, seen.moved)
+    if rolled is not None and rolled.covers([d for d, _ in cell.path]):
+        stretches = await _stretches(conn, compiler, rolled, cell)
+        spans, skipped = _page_of(stretches, limit, offset)
+        ids = await _sparse(seen, cell, spans) if len(spans) > _FEW_DAYS else None
+        rows = await _rows(conn, replace(compiler, within=spans), cell, limit, offset - skipped, ids)
+        return _added(stretches), rows
+    chosen = await seen.columns()
+    if chosen is None or (loose := await _loose(conn, compiler, cell, chosen.rest)) is None:
+        return None
+    page = await page_of(conn, chosen, cell.sought(compiler.spec), loose, limit, offset)
+    return (page.total, page.top, page.bottom), await _rows(conn, compiler, cell, limit, 0, page.ids)
+
+
+async def _sparse(seen: _Seen, cell: _Cell, spans: Sequence[Span]) -> list[UUID] | None:
+    """The rows of the cell in these stretches, days or parts of the rest; None when their columns are not there."""
+    chosen = await seen.columns()
+    if chosen is None:
+        return None
+    blocks = {block.span: block for block in chosen.blocks}
+    here = tuple(blocks[span] for span in spans if span in blocks)
+    loose = await _loose(seen.conn, seen.compiler, cell, tuple(span for span in spans if span not in blocks))
+    if loose is None or not here:
+        return None
+    ids = await ids_of(seen.conn, replace(chosen, blocks=here), cell.sought(seen.compiler.spec))
+    return ids + [row[0] for row in loose]
+
+
+async def _loose(
+    conn: Conn, compiler: Compiler, cell: _Cell, spans: tuple[Span, ...]
+) -> list[tuple[Any, ...]] | None:
+    """(id, client, moment, what it adds to the halves of the figure) of each thing born in these stretches.
+
+    None when they are many.
+    """
+    if not spans:
+        return []
+    query = _hits(replace(compiler, within=spans), cell)
+    halves = [f"h.m_{m.key}" if m else "null" for m in cell.sought(compiler.spec).halves]
+    query.values["most"] = _MOST_LOOSE + 1
+    query.text = (
+        f"select h.id, h.client, h.moment, {', '.join(halves)} from (\n{query.text}\n) h limit %(most)s"
+    )
+    rows = await _fetched(conn, query)
+    return rows if len(rows) <= _MOST_LOOSE else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +228,10 @@ class _Stretch:
     bottom: Any
 
 
-def _hits(compiler: Compiler, cell: _Cell) -> Query:
-    """The scope's rows of one cell."""
+def _hits(compiler: Compiler, cell: _Cell, ids: Sequence[UUID] | None = None) -> Query:
+    """The scope's rows of one cell; ``ids``: of these inquiries only."""
     measures = cell.measures(compiler.spec)
-    scope = compiler.scope(dimensions=(), measures=[m.key for m in measures], conditions=cell.steps)
+    scope = compiler.scope(dimensions=(), measures=[m.key for m in measures], conditions=cell.steps, ids=ids)
     scope.text = (
         f"select x.* from (\n{scope.text}\n) x where {cell.wanted(scope.values)} and ({adds(measures, 'x')})"
     )
@@ -182,7 +264,7 @@ async def _stretches(conn: Conn, compiler: Compiler, rolled: Rolled, cell: _Cell
     return sorted(found, key=lambda s: s.span, reverse=True)
 
 
-def _added(stretches: Sequence[_Stretch]) -> tuple[int, Any, Any]:
+def _added(stretches: Sequence[_Stretch]) -> _Figures:
     return (
         sum(s.rows for s in stretches),
         sum((s.top for s in stretches if s.top is not None), 0),
@@ -203,8 +285,7 @@ def _page_of(stretches: Sequence[_Stretch], limit: int, offset: int) -> tuple[tu
     return tuple(chosen), skipped
 
 
-async def _figures(conn: Conn, compiler: Compiler, cell: _Cell) -> tuple[int, Any, Any]:
-    """(inquiries, sum of the numerator, sum of the denominator)."""
+async def _figures(conn: Conn, compiler: Compiler, cell: _Cell) -> _Figures:
     query = _hits(compiler, cell)
     halves = _halves(cell, by_client=compiler.params.counted == "client", spec=compiler.spec)
     query.text = f"select count(distinct h.id), {halves} from (\n{query.text}\n) h"
@@ -229,14 +310,21 @@ def _sum(measure: Measure, by_client: bool) -> str:
 
 
 async def _rows(
-    conn: Conn, compiler: Compiler, cell: _Cell, limit: int | None, offset: int
+    conn: Conn,
+    compiler: Compiler,
+    cell: _Cell,
+    limit: int | None,
+    offset: int,
+    ids: Sequence[UUID] | None = None,
 ) -> list[tuple[Any, ...]]:
-    return await _fetched(conn, _rows_query(compiler, cell, limit, offset))
+    return await _fetched(conn, _rows_query(compiler, cell, limit, offset, ids))
 
 
-def _rows_query(compiler: Compiler, cell: _Cell, limit: int | None, offset: int) -> Query:
+def _rows_query(
+    compiler: Compiler, cell: _Cell, limit: int | None, offset: int, ids: Sequence[UUID] | None = None
+) -> Query:
     """Moment, rule, what it adds, and the columns of a line for each inquiry of a cell, newest first."""
-    query = _hits(compiler, cell)
+    query = _hits(compiler, cell, ids)
     figure = "null"
     if cell.metric is not None:
         measure = compiler.spec.measure(cell.metric.measure)

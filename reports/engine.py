@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -14,7 +14,9 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from reports.catalogue import INQUIRIES
-from reports.compiler import Compiler, Query
+from reports.columns.loading import choose
+from reports.columns.report import distinct_rows, leaf_rows
+from reports.compiler import Compiler, Query, Span
 from reports.context import Context
 from reports.dimensions import label_of, order_key
 from reports.model import Metric, ReportSpec
@@ -48,7 +50,7 @@ async def run(conn: Conn, params: Params, context: Context, spec: ReportSpec = I
 async def _run(conn: Conn, params: Params, context: Context, spec: ReportSpec) -> Report:
     async with snapshot(conn, params, context) as relations:
         compiler = Compiler(spec, params, context.directory, params.as_of or context.now, relations)
-        grouped = await _grouped(conn, compiler, await look(conn, compiler, context, relations.moved))
+        grouped = await _grouped(conn, compiler, context, relations.moved)
         absent = await _not_connected(conn, spec, relations)
     total = grouped.sums.get((), {})
     return Report(
@@ -106,17 +108,23 @@ def _value(metric: Metric, sums: Mapping[str, int | Decimal]) -> Value:
     return Decimal(top) / Decimal(bottom) if bottom else None
 
 
-async def _grouped(conn: Conn, compiler: Compiler, rolled: Rolled | None) -> Grouped:
-    if rolled is None or not rolled.covers(compiler.params.levels):
+async def _grouped(conn: Conn, compiler: Compiler, context: Context, moved: Collection[datetime]) -> Grouped:
+    """Out of sums of days where they know what is asked, else out of columns of days, else out of the rows."""
+    by_client = compiler.params.counted == "client"
+    rolled = await look(conn, compiler, context, moved)
+    if rolled is not None and rolled.covers(compiler.params.levels):
+        rows = await _fetched(conn, _sums_query(compiler, rolled))
+        rest: tuple[Span, ...] = rolled.spans
+    elif (chosen := await choose(conn, compiler, context, moved)) is None:
         rows = await _fetched(conn, group_query(compiler))
-        return (
-            _read_levels(compiler, rows)
-            if compiler.params.counted == "client"
-            else _fold_leaves(compiler, rows)
-        )
-    rows = await _fetched(conn, _sums_query(compiler, rolled))
-    if rolled.spans:
-        rows += await _fetched(conn, group_query(rolled.rows()))
+        return _read_levels(compiler, rows) if by_client else _fold_leaves(compiler, rows)
+    elif by_client:
+        levels = await distinct_rows(conn, compiler, chosen)
+        return _read_levels(compiler, levels or await _fetched(conn, group_query(compiler)))
+    else:
+        rows, rest = await leaf_rows(conn, compiler, chosen), chosen.rest
+    if rest:
+        rows += await _fetched(conn, group_query(replace(compiler, within=rest)))
     return _fold_leaves(compiler, rows)
 
 

@@ -31,6 +31,11 @@ REFUSED_AT: Final = "case when i.booking_cancelled_at is not null then i.booking
 
 _LINES: Final = "join {sale} s on s.inquiry_id = i.inquiry_id join {sale_line} l on l.sale_id = s.sale_id"
 _SALES: Final = "join {sale} s on s.inquiry_id = i.inquiry_id and s.sold_at is not null"
+PARTS: Final = {
+    "sale": "join {inquiry} i on i.inquiry_id = r.inquiry_id",
+    "sale_line": "join {sale} s on s.sale_id = r.sale_id join {inquiry} i on i.inquiry_id = s.inquiry_id",
+}
+"""Whose rows `_LINES` and `_SALES` join, and the way back from them."""
 
 MEASURES: Final = (
     Measure("inquiries", "flag", "true", "i.opened_at"),

@@ -7,8 +7,9 @@ dictionary has the row's category, ``{moment}`` the moment that selects the row,
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
 from typing import Literal
 
 from domain.directory import Directory
@@ -62,7 +63,7 @@ class Dimension:
 
     ``label`` puts a key into words; ``rank`` orders keys that have an order of their own (others go by label);
     ``values`` lists all keys where they are fixed. ``by_day``: the same of a date ``r.day``, for what is made of the
-    row's local day alone; ``by_month``: its first of the month would do as well.
+    row's local day alone, and ``of_day`` in Python; ``by_month``: its first of the month would do as well.
     """
 
     key: str
@@ -74,6 +75,7 @@ class Dimension:
     values: tuple[str, ...] | None = None
     by_day: str | None = None
     by_month: bool = False
+    of_day: Callable[[date], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,9 @@ class ReportSpec:
     rollups: tuple[
         tuple[str, ...], ...
     ] = ()  # grains: sets of dimensions by which sums are kept (reports.rollup)
+    parts: Mapping[str, str] = field(
+        default_factory=dict
+    )  # tables of `Joined` → SQL join from their row ``r`` to ``i``, by which a change finds its day
     turns: str | None = None  # the moment at which a row's measures change by the clock alone, null = never
 
     def metric(self, key: str) -> Metric:

@@ -25,7 +25,7 @@ from projector.readmodel.live import NoLiveBuild
 from projector.status import projection_status
 from reports.catalogue import REPORTS
 from reports.context import Context, DirectoryCache, load_context
-from reports.rollup.refresh import refresh
+from reports.rollup.refresh import pack, refresh
 from reports.web.app import build_app
 from reports.web.deps import Deps, Setup
 
@@ -154,13 +154,16 @@ class Reporting:
             await asyncio.sleep(pause)
 
     async def _refresh_once(self, conn: Conn) -> float:
-        """One pass over each report; how long to wait before the next."""
+        """One pass over each report, sums or columns; how long to wait before the next."""
         began = time.monotonic()
         context = await self._context(conn)
         zone = self._config.settings.company.timezone
-        passes = [await refresh(conn, context, spec, zone) for spec in REPORTS.values() if spec.rollups]
+        specs = [spec for spec in REPORTS.values() if spec.rollups]
+        left = sum([(await refresh(conn, context, spec, zone)).left for spec in specs])
+        if not left:  # sums first: more of what is asked needs them
+            left = sum([await pack(conn, context, spec, zone) for spec in specs])
         spent = (time.monotonic() - began) * (_SUMS_SHARE - 1)
-        return spent if any(p.left for p in passes) else max(_SUMS_S, spent)
+        return spent if left else max(_SUMS_S, spent)
 
     async def _watch_connected(self) -> None:
         url = await asyncio.to_thread(running_database_url, self._config.settings)

@@ -8,11 +8,12 @@ whole months stand there too, under their first day and a grain of their own (`M
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from functools import cache
+from functools import cache, reduce
 from typing import Final
 
 from projector.readmodel.tables import check_schema
 from reports.model import Measure, Metric, ReportSpec
+from reports.rollup.blocks import install_blocks
 
 #: Marks beyond this size say that nobody refreshes: the sums are given up until somebody does.
 _MARKS_BYTES: Final = 32 * 1024 * 1024
@@ -109,13 +110,14 @@ def install(schema: str, spec: ReportSpec) -> str:
 
     It waits for everybody who is writing subject rows, and whoever writes afterwards leaves marks.
     """
-    s, table = check_schema(schema), spec.subject.table
+    s, subject, table = check_schema(schema), spec.subject, spec.subject.table
+    live = {name: f"{s}.{name}" for name in (table, *spec.parts)}
     columns = [
         *(f"d_{d} text" for d in kept_dimensions(spec)),
         *(f"{column} {type_} not null" for column, type_, _ in sums(spec)),
     ]
     parts = [
-        f"lock table {s}.{table} in share row exclusive mode",
+        f"lock table {', '.join(live.values())} in share row exclusive mode",
         f"drop table if exists {s}.rollup, {s}.rollup_day, {s}.rollup_month, {s}.rollup_mark, {s}.rollup_state",
         f"create table {s}.rollup (grain integer not null, day date not null, excluded_by text, {', '.join(columns)})",
         f"create index rollup_day_of on {s}.rollup (grain, day)",
@@ -123,20 +125,25 @@ def install(schema: str, spec: ReportSpec) -> str:
         f"create index rollup_cell on {s}.rollup (grain, {', '.join(f'd_{d}' for d in spec.levels)})",
         (
             f"create table {s}.rollup_day (day date primary key, since timestamptz not null, till timestamptz not null,"
-            " computed timestamptz not null, good_until timestamptz, rows bigint not null)"
+            " computed timestamptz not null, good_since timestamptz, good_until timestamptz, rows bigint not null)"
         ),
         f"create table {s}.rollup_month (month date primary key)",
         f"create table {s}.rollup_mark (hour timestamptz not null)",
-        f"create table {s}.rollup_state (print text not null)",
+        f"create table {s}.rollup_state (print text not null, zone text not null)",
+        *install_blocks(schema, spec),
         *(f"comment on table {s}.{name} is '{text}'" for name, text in _COMMENTS.items()),
-        _FUNCTION.format(s=s, bytes=_MARKS_BYTES, moment=spec.subject.born.removeprefix("i.")),
     ]
-    for event, tables in _TABLES_OF.items():
-        parts.append(f"drop trigger if exists rollup_{event} on {s}.{table}")
-        parts.append(
-            f"create trigger rollup_{event} after {event} on {s}.{table} referencing {tables}"
-            f" for each statement execute function {s}.rollup_mark()"
-        )
+    for name, way in {table: "", **spec.parts}.items():
+        moment = subject.born if way else subject.born.replace("i.", "r.", 1)
+        join = reduce(lambda text, one: text.replace(f"{{{one[0]}}}", one[1]), live.items(), way)
+        function = f"{s}.rollup_mark_{name}"
+        parts.append(_FUNCTION.format(s=s, function=function, bytes=_MARKS_BYTES, moment=moment, join=join))
+        for event, tables in _TABLES_OF.items():
+            parts.append(f"drop trigger if exists rollup_{event} on {s}.{name}")
+            parts.append(
+                f"create trigger rollup_{event} after {event} on {s}.{name} referencing {tables}"
+                f" for each statement execute function {function}()"
+            )
     return ";\n".join(parts)
 
 
@@ -145,7 +152,7 @@ _COMMENTS: Final = {
     "rollup_day": "Дни, суммы которых посчитаны, и до какого момента они верны без новых фактов",
     "rollup_month": "Месяцы, все дни которых посчитаны и сложены",
     "rollup_mark": "Часы, строки которых изменились после подсчёта; день с пометкой читается по строкам",
-    "rollup_state": "Чем посчитаны суммы; пусто — ими никто не занимается, пометки не ставятся",
+    "rollup_state": "Чем и по какому поясу посчитаны суммы; пусто — ими никто не занимается, пометки не ставятся",
 }
 
 _TABLES_OF: Final = {
@@ -157,7 +164,7 @@ _TABLES_OF: Final = {
 #: Append only: nobody waits for anybody, and a refresh removes exactly the marks that it saw. A transaction that does
 #: not see the state need not mark, because the state is only written while nobody is writing rows (`install`).
 _FUNCTION: Final = """
-create or replace function {s}.rollup_mark() returns trigger language plpgsql as $$
+create or replace function {function}() returns trigger language plpgsql as $$
 begin
     if not exists (select from {s}.rollup_state) then
         return null;
@@ -168,11 +175,11 @@ begin
     end if;
     if tg_op <> 'DELETE' then
         insert into {s}.rollup_mark
-        select distinct date_trunc('hour', r.{moment}, 'UTC') from new_rows r;
+        select distinct date_trunc('hour', {moment}, 'UTC') from new_rows r {join};
     end if;
     if tg_op <> 'INSERT' then
         insert into {s}.rollup_mark
-        select distinct date_trunc('hour', r.{moment}, 'UTC') from old_rows r;
+        select distinct date_trunc('hour', {moment}, 'UTC') from old_rows r {join};
     end if;
     return null;
 end $$"""

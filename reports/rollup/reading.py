@@ -102,7 +102,7 @@ async def look(
     if not plain or grain_for(compiler.spec, _filtered(compiler)) is None:
         return None
     days = await _clean_days(conn, compiler, context)
-    for day in [d for d, span in days.items() if any(_meets(span, hour) for hour in moved)]:
+    for day in [d for d, span in days.items() if any(meets(span, hour) for hour in moved)]:
         del days[day]
     if not days:
         return None
@@ -123,23 +123,43 @@ async def look(
 
 
 async def _clean_days(conn: Conn, compiler: Compiler, context: Context) -> dict[date, Span]:
+    first, last = compiler.params.first_day, compiler.params.last_day
+    spans = days_of(first, last, compiler.params.zone)
+    _, found = await clean_days(conn, compiler, context, spans[0][0], spans[-1][1])
+    return {day: (since, till) for day, since, till in found}
+
+
+async def clean_days(
+    conn: Conn, compiler: Compiler, context: Context, since: datetime, till: datetime, *, blocks: bool = False
+) -> tuple[str, list[tuple[Any, ...]]]:
+    """Whose days they are (a time zone), and (day, since, till) of the days that meet a stretch of time and whose sums hold in this snapshot.
+
+    ``blocks``: only those that have columns too, and of these (…, rows, first and last moment of an activity).
+    """
     schema, params = check_schema(context.schema), compiler.params
+    more = ", b.rows, b.acts_since, b.acts_till" if blocks else ""
+    joined = f" join {schema}.rollup_block b on b.day = d.day and b.fit" if blocks else ""
     async with conn.cursor(row_factory=tuple_row) as cursor:
-        await cursor.execute("select to_regclass(%s)", [f"{schema}.rollup_state"])
+        await cursor.execute("select to_regclass(%s)", [f"{schema}.rollup_block"])
         row = await cursor.fetchone()
         if row is None or row[0] is None:
-            return {}
+            return "", []
+        await cursor.execute(f"select print, zone from {schema}.rollup_state".encode())
+        row = await cursor.fetchone()
+        if row is None or (not blocks and row[1] != params.zone):
+            return "", []
+        if row[0] != fingerprint(plain_compiler(compiler.spec, replace(params, zone=row[1]), context)):
+            return "", []
+        zone = str(row[1])
         await cursor.execute(
-            f"select d.day, d.since, d.till from {schema}.rollup_day d, {schema}.rollup_state s"
-            " where s.print = %(print)s and d.day between %(first)s and %(last)s and d.computed <= %(as_of)s"
+            f"select d.day, d.since, d.till{more} from {schema}.rollup_day d{joined}"
+            " where d.since < %(till)s and d.till > %(since)s"
+            " and (d.good_since is null or d.good_since <= %(as_of)s)"
             " and (d.good_until is null or d.good_until > %(as_of)s) and not exists (select from"
             f" {schema}.rollup_mark m where m.hour < d.till and m.hour > d.since - interval '1 hour')".encode(),
-            {
-                "print": fingerprint(plain_compiler(compiler.spec, params, context)),
-                "first": params.first_day, "last": params.last_day, "as_of": compiler.as_of,
-            },
-        )  # fmt: skip
-        return {day: (since, till) for day, since, till in await cursor.fetchall()}
+            {"since": since, "till": till, "as_of": compiler.as_of},
+        )
+        return zone, await cursor.fetchall()
 
 
 async def _months(conn: Conn, schema: str, clean: Collection[date]) -> frozenset[date]:
@@ -155,7 +175,8 @@ async def _months(conn: Conn, schema: str, clean: Collection[date]) -> frozenset
         return frozenset(month for (month,) in await cursor.fetchall())
 
 
-def _meets(span: Span, hour: datetime) -> bool:
+def meets(span: Span, hour: datetime) -> bool:
+    """Whether an hour that begins at ``hour`` has a moment of the stretch."""
     return hour < span[1] and hour + timedelta(hours=1) > span[0]
 
 
@@ -173,6 +194,23 @@ def _spans(first: date, last: date, zone: str, clean: Collection[date]) -> tuple
             spans[-1] = (spans[-1][0], till)
         else:
             spans.append((since, till))
+    return _fewer(spans)
+
+
+def gaps(covered: Sequence[Span], since: datetime, till: datetime) -> tuple[Span, ...]:
+    """What of a stretch of time none of the sorted spans covers; when that is many stretches, the nearest are joined."""
+    spans: list[Span] = []
+    at = since
+    for a, b in covered:
+        if a > at:
+            spans.append((at, a))
+        at = max(at, b)
+    if at < till:
+        spans.append((at, till))
+    return _fewer(spans)
+
+
+def _fewer(spans: list[Span]) -> tuple[Span, ...]:
     while len(spans) > _MOST_SPANS:
         gaps = [b[0] - a[1] for a, b in pairwise(spans)]
         at = gaps.index(min(gaps))

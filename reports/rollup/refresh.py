@@ -25,6 +25,7 @@ from reports.context import Context
 from reports.model import ReportSpec
 from reports.overlay import live_relations
 from reports.result import Params
+from reports.rollup.blocks import packing
 from reports.rollup.layout import MONTHLY, install, kept_dimensions, relation, sums
 
 Conn = AsyncConnection[Any]
@@ -32,6 +33,9 @@ Conn = AsyncConnection[Any]
 #: Days farther from now than this are read from the rows: a wrong clock must not make a table of empty days.
 _PAST: Final = timedelta(days=3660)
 _AHEAD: Final = timedelta(days=2)
+
+#: A day is packed when it has not changed for so long: it may well change again at once.
+REST: Final = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,8 @@ async def refresh(
             if not await _installed(conn, context.schema, print_):
                 await conn.execute(install(context.schema, spec).encode())
                 await conn.execute(
-                    f"insert into {context.schema}.rollup_state (print) values (%s)".encode(), [print_]
+                    f"insert into {context.schema}.rollup_state (print, zone) values (%s, %s)".encode(),
+                    [print_, zone],
                 )
         async with conn.transaction():
             # LOCK takes no snapshot: the first query afterwards does, so it sees what the pass before has written
@@ -77,11 +82,47 @@ async def refresh(
         return Refreshed(busy=True)
 
 
+async def pack(
+    conn: Conn, context: Context, spec: ReportSpec, zone: str, *, at_once: int = 31, rest: timedelta = REST
+) -> int:
+    """Make columns (`blocks`) of days that have sums and have not changed for a while; how many such days are left.
+
+    One transaction, at most ``at_once`` days, the newest first. Raises psycopg errors; nothing is changed then.
+    """
+    compiler, schema = _compiler(spec, context, zone), context.schema
+    async with conn.transaction():
+        if not await _installed(conn, schema, fingerprint(compiler)):
+            return 0
+    try:
+        async with conn.transaction():
+            await conn.execute("set transaction isolation level repeatable read")
+            await conn.execute(f"lock table {schema}.rollup_day in share row exclusive mode nowait".encode())
+            async with conn.cursor(row_factory=tuple_row) as cursor:
+                await cursor.execute(
+                    f"select d.day from {schema}.rollup_day d left join {schema}.rollup_block b using (day)"
+                    f" where b.day is null and d.computed <= %(rested)s and not exists (select from"
+                    f" {schema}.rollup_mark m where m.hour < d.till and m.hour > d.since - interval '1 hour')"
+                    " order by d.day desc".encode(),
+                    {"rested": context.now - rest},
+                )
+                days = [day for (day,) in await cursor.fetchall()]
+            if not days:
+                return 0
+            chosen = days[:at_once]
+            await conn.execute("set local work_mem = '64MB'")
+            for query in packing(compiler, schema, chosen, [days_of(day, day, zone)[0] for day in chosen]):
+                await conn.execute(query.text.encode(), query.values or None)
+            return len(days) - len(chosen)
+    except psycopg.errors.LockNotAvailable:
+        return 0
+
+
 def fingerprint(compiler: Compiler) -> str:
     """What sums depend on besides the rows: another text or value here means other sums."""
     schema = _schema_of(compiler)
     query = _cells(compiler, schema, (), ())
-    told = (install(schema, compiler.spec), query.text, _turns(compiler), compiler.params.zone)
+    packed = [part.text for part in packing(compiler, schema, (), ())]
+    told = (install(schema, compiler.spec), query.text, packed, _turns(compiler), compiler.params.zone)
     values = sorted((k, repr(v)) for k, v in query.values.items() if k != "as_of")
     return sha256(repr((told, values)).encode()).hexdigest()[:32]
 
@@ -145,6 +186,7 @@ async def _forget(conn: Conn, schema: str, now: datetime) -> list[date]:
         days = [day for (day,) in await cursor.fetchall()]
         months = sorted({day.replace(day=1) for day in days})
         await cursor.execute(f"delete from {schema}.rollup_month where month = any(%s)".encode(), [months])
+        await cursor.execute(f"delete from {schema}.rollup_block where day = any(%s)".encode(), [days])
         await cursor.execute(
             f"delete from {schema}.rollup where grain < {MONTHLY} and day = any(%(days)s)"
             f" or grain >= {MONTHLY} and day = any(%(months)s)".encode(),
@@ -206,8 +248,9 @@ async def _sum(
     await conn.execute(cells.text.encode(), cells.values)
     spec, turns = compiler.spec, _turns(compiler)
     await conn.execute(
-        f"insert into {schema}.rollup_day (day, since, till, computed, good_until, rows)"
-        f" select a.day, a.since, a.till, %(as_of)s, min({turns}) filter (where {turns} > %(as_of)s), count({spec.subject.id})"
+        f"insert into {schema}.rollup_day (day, since, till, computed, good_since, good_until, rows)"
+        f" select a.day, a.since, a.till, %(as_of)s, max({turns}) filter (where {turns} <= %(as_of)s),"
+        f" min({turns}) filter (where {turns} > %(as_of)s), count({spec.subject.id})"
         f" from {_ASKED} left join {compiler.relations[spec.subject.table]} i"
         f" on {spec.subject.born} >= a.since and {spec.subject.born} < a.till group by 1, 2, 3".encode(),
         cells.values,

@@ -11,6 +11,7 @@ class Options:
     clients: int = 3_000  # whose facts are projected live (12 each)
     rebuild_facts: int = 60_000
     inquiries: int = 200_000
+    kept: str = ""  # folder in which the report's database stays for the next run
     per_s: float = 1_000.0  # webhooks a second while freshness is measured
     fresh_s: float = 8.0
 

@@ -1,122 +1,138 @@
-"""The report: the data of its page for a year, a drill from a figure, and the Excel file."""
+"""The report: the data of its page for a year asked in every way, drills from figures, and the Excel file."""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from projector.readmodel.tables import columns, create_indexes, create_schema
 from reports.catalogue import INQUIRIES
 from reports.drill import drill
 from reports.export import write_xlsx
-from reports.rollup.refresh import refresh
+from reports.rollup.refresh import pack, refresh
 from tests.bench.options import Options
 from tests.bench.places import folder, postgres
 from tests.bench.table import Row
-from tests.reports.world import SCHEMA, World, inquiry, msk
-from tests.support.postgres import fresh_database
+from tests.bench.year import fill, world
+from tests.reports.world import World
+from tests.support.postgres import fresh_database, with_database
 
 _YEAR = ("2026-01-01", "2026-12-31")
+_ZONE = "Europe/Moscow"
 _TIMES = 20
 
-#: Columns that differ from row to row; the others are those of the first row. ``g`` is the row's number.
-_VARIED = {
-    "inquiry_id": "gen_random_uuid()",
-    "client_id": "md5('client' || g * 7919::bigint % (n * 6 / 10))::uuid",
-    "opened_at": "timestamptz '2026-01-01 06:00Z' + (g * 31536000.0 / n) * interval '1 second'",
-    "employee_id": "'person ' || g * 31 % 20",
-    "team": "'team ' || g * 31 % 4",
-    "kind": "(array['phone','phone','phone','missed','site','chat','visit'])[1 + g % 7]",
-    "direction": "case when g % 9 = 0 then 'out' else 'in' end",
-    "channel": "(array['yandex','avito','site',null])[1 + g % 4]",
-    "office_id": "(array['msk','ekb'])[1 + g % 2]",
-    "category_id": "case when g % 11 > 2 then 'repair' when g % 11 = 0 then null else 'other' end",
-    "is_target": "g % 11 > 2",
-    "excluded": "case when g % 50 = 0 then 'mark:spam' end",
-    "refusal_reason_id": "(array['price','terms','not_our_car',null,null,null,null,null])[1 + g % 8]",
-    "booked_at": "case when g % 3 = 0 then timestamptz '2026-01-01 07:00Z' + (g * 31536000.0 / n) * interval '1 second' end",
-    "slot_at": "case when g % 3 = 0 then timestamptz '2026-01-03 07:00Z' + (g * 31536000.0 / n) * interval '1 second' end",
-    "slot_day_end": "case when g % 3 = 0 then"
-    " date_trunc('day', timestamptz '2026-01-03 07:00Z' + (g * 31536000.0 / n) * interval '1 second') + interval '21 hours' end",
-    "arrived_at": "case when g % 6 = 0 then timestamptz '2026-01-03 07:00Z' + (g * 31536000.0 / n) * interval '1 second' end",
-    "sales": "case when g % 6 = 0 then 5200.50 + g % 100 else 0 end",
-    "margin": "case when g % 6 = 0 then 2100.25 + g % 70 else 0 end",
-    "receipts": "case when g % 6 = 0 then 1 else 0 end",
-    "pay_rate": "300",
+#: How a page is asked. The first ones are read from sums of days, the others from columns of days.
+_PAGES: dict[str, dict[str, str]] = {
+    "": {},
+    "with the chart's weeks": {"group": "week,kind"},
+    "as of a past moment": {"as_of": "2027-01-10T00:00:00+03:00"},
+    "one channel": {"filter": "channel:in:yandex"},
+    "by result and kind": {"group": "result,kind"},
+    "by clients": {"counted": "client"},
+    "by the day of each thing": {"basis": "activity"},
+    "by clients and the day of each thing": {"basis": "activity", "counted": "client"},
+    "by offices' time": {"office_time": "1"},
+    "in another zone": {"zone": "Asia/Yekaterinburg"},
+    "own valid reasons": {"valid_reasons": "price"},
+}
+_EMPLOYEE = (("direction", "in"), ("employee", "person 3"))
+_DRILLS: dict[str, tuple[tuple[tuple[str, str], ...], str, dict[str, str]]] = {
+    "the total": ((), "inquiries", {}),
+    "an employee": (_EMPLOYEE, "inquiries", {}),
+    "an employee's arrivals of a kind": ((*_EMPLOYEE, ("kind", "chat")), "arrived", {}),
+    "the refusals of a week": ((("week", "2026-06-01"),), "refusals", {}),
+    "a ratio of an employee": (_EMPLOYEE, "conv_arrived", {}),
+    "an employee on one channel": (_EMPLOYEE, "arrived", {"filter": "channel:in:yandex"}),
+    "an employee by clients": (_EMPLOYEE, "arrived", {"counted": "client"}),
+    "an employee by the day of each thing": (_EMPLOYEE, "sales", {"basis": "activity"}),
 }
 
 
 def report(options: Options) -> list[Row]:
     """Percentiles of the report's parts over all inquiries of a year."""
-    with folder() as place, postgres(place) as server, fresh_database(server.url) as url:
+    with folder() as place, _database(options, place) as url:
         return asyncio.run(_report(url, options.inquiries, place))
 
 
+@contextmanager
+def _database(options: Options, place: Path) -> Iterator[str]:
+    """A database for the report; with ``kept`` the one of the last run, if there is any, and it stays."""
+    if not options.kept:
+        with postgres(place) as server, fresh_database(server.url) as url:
+            yield url
+        return
+    kept = Path(options.kept)
+    kept.mkdir(parents=True, exist_ok=True)
+    kept.chmod(0o755)  # Postgres may run as another user
+    with postgres(kept) as server:
+        name = f"year_{options.inquiries}"
+        with psycopg.connect(server.url, autocommit=True) as conn:
+            if not conn.execute("select from pg_database where datname = %s", [name]).fetchone():
+                conn.execute(f"create database {name} template template0 encoding 'UTF8'")
+        yield with_database(server.url, name)
+
+
 async def _report(url: str, count: int, place: Path) -> list[Row]:
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
-        world = await _filled(conn, count)
-        sums_s = await _summed(world)
-        params = world.params(*_YEAR, group="direction,employee,kind")
-        whole = await world.report(*_YEAR, group="direction,employee,kind")
-        page_s = await _times(lambda: world.report(*_YEAR, group="direction,employee,kind"))
-        path = (("direction", "in"), ("employee", "person 3"))
-        drill_s = await _times(
-            lambda: drill(conn, params, world.context, path=path, metric=whole.columns[0].key)
-        )
-        began = time.perf_counter()
-        file = place / "report.xlsx"
-        await write_xlsx(conn, params, world.context, file)
-        excel_s = time.perf_counter() - began
     said = f"at {count:,} inquiries a year"
+    rows = []
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True, options="-c jit=off") as conn:
+        there = await (await conn.execute("select to_regclass('build_0001.inquiry')")).fetchone()
+        made = world(conn) if there and there[0] else await fill(conn, count)
+        for what, work in (("sums", _summed), ("columns", _packed)):
+            rows.append(Row(f"report: {what} of all days {said}, once", await _once(work, made), "s"))
+        await conn.execute("vacuum analyze")
+        for how, asked in _PAGES.items():
+            middle, late = await _times(lambda asked=asked: made.report(*_YEAR, **asked))  # type: ignore[misc]
+            name = f"report: data of the page {said}" + (f", {how}" if how else "")
+            rows += _two(name, middle, late, "< 100 ms at 1M")
+        for what, (path, metric, asked) in _DRILLS.items():
+            params = made.params(*_YEAR, **asked)
+            middle, late = await _times(
+                lambda params=params, path=path, metric=metric: drill(  # type: ignore[misc]
+                    conn, params, made.context, path=path, metric=metric
+                )
+            )
+            rows += _two(f"report: drill of {what} {said}", middle, late, "< 30 ms at 1M")
+        file = place / "report.xlsx"
+        excel_s = await _once(lambda _: write_xlsx(conn, made.params(*_YEAR), made.context, file), made)
+    rows.append(Row(f"report: Excel {said}, {file.stat().st_size >> 20} MB", excel_s, "s"))
+    return rows
+
+
+def _two(name: str, middle: float, late: float, aim: str) -> list[Row]:
     return [
-        Row(f"report: sums of all days {said}, once", sums_s, "s"),
-        Row(f"report: data of the page {said}, p95", page_s * 1000, "ms", None, None, "< 100 ms at 1M"),
-        Row(f"report: drill {said}, p95", drill_s * 1000, "ms", None, None, "< 30 ms at 1M"),
-        Row(f"report: Excel {said}, {file.stat().st_size >> 20} MB", excel_s, "s"),
+        Row(f"{name}, median", middle * 1000, "ms"),
+        Row(f"{name}, p95", late * 1000, "ms", None, None, aim),
     ]
 
 
-async def _summed(world: World) -> float:
-    """Seconds until every day has its sums, as the report service makes them after a rebuild."""
-    began = time.perf_counter()
-    while (await refresh(world.conn, world.context, INQUIRIES, "Europe/Moscow")).left:
+async def _summed(made: World) -> None:
+    """As the report service does it after a rebuild; nothing to do where it is done."""
+    while (await refresh(made.conn, made.context, INQUIRIES, _ZONE)).left:
         pass
-    took = time.perf_counter() - began
-    await world.conn.execute("vacuum analyze")
-    return took
 
 
-async def _times(work: Callable[[], Awaitable[Any]]) -> float:
-    """The second longest of some runs."""
+async def _packed(made: World) -> None:
+    while await pack(made.conn, made.context, INQUIRIES, _ZONE, rest=timedelta(0)):
+        pass
+
+
+async def _once(work: Callable[[World], Awaitable[Any]], made: World) -> float:
+    began = time.perf_counter()
+    await work(made)
+    return time.perf_counter() - began
+
+
+async def _times(work: Callable[[], Awaitable[Any]]) -> tuple[float, float]:
+    """The median and the second longest of some runs."""
     found = []
     for _ in range(_TIMES):
         began = time.perf_counter()
         await work()
         found.append(time.perf_counter() - began)
-    return sorted(found)[-2]
-
-
-async def _filled(conn: psycopg.AsyncConnection[Any], count: int) -> World:
-    await conn.execute(create_schema(SCHEMA))
-    await conn.execute(create_indexes(SCHEMA))
-    world = World(conn, now=msk("2027-01-15 12:00"))
-    await world.add(inquiry("2026-01-01 09:00"))
-    names = [*(column.name for column in columns("inquiry")), "group_id", "row_hash"]
-    values = [f"{_VARIED[name]}" if name in _VARIED else f't."{name}"' for name in names]
-    listed = ", ".join(f'"{name}"' for name in names)
-    await conn.execute(
-        f"insert into {SCHEMA}.inquiry ({listed}) select {', '.join(values)} from {SCHEMA}.inquiry t,"
-        f" (select {count} as n) s, generate_series(1, {count}) g".encode()
-    )
-    client = [*(column.name for column in columns("client")), "group_id", "row_hash"]
-    listed = ", ".join(f'"{name}"' for name in client)
-    values = [f'i."{name}"' if name == "client_id" else f't."{name}"' for name in client]
-    await conn.execute(
-        f"insert into {SCHEMA}.client ({listed}) select {', '.join(values)} from {SCHEMA}.client t, {SCHEMA}.inquiry i"
-        " on conflict do nothing".encode()
-    )
-    await conn.execute("vacuum analyze")
-    return world
+    found.sort()
+    return found[len(found) // 2], found[-2]

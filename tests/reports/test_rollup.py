@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import date, timedelta
-from decimal import Decimal
 from random import Random
 
 import psycopg
@@ -16,47 +15,14 @@ from domain.facts.company import RulePublished
 from domain.facts.inquiries import InquiryCategorised
 from domain.facts.sales import BookingMade, ClientArrived
 from domain.facts.sites import FormSubmitted
-from domain.rows import InquiryRow
 from reports.catalogue import INQUIRIES
-from reports.compiler import Compiler
 from reports.drill import drill
-from reports.engine import run
-from reports.overlay import snapshot
-from reports.result import Params, Report
 from reports.rollup.layout import kept_dimensions, measures_behind
-from reports.rollup.reading import look
-from reports.rollup.refresh import Refreshed, refresh
+from reports.rollup.refresh import Refreshed
 from tests.reports.facts import Build, said
 from tests.reports.month import month
+from tests.reports.sums import PERIODS, change, clean_days, must_agree, packed, packed_days, refreshed
 from tests.reports.world import SCHEMA, World, day_end, inquiry, msk
-
-ZONE = "Europe/Moscow"
-ASKED: tuple[dict[str, str], ...] = (
-    {},
-    {"group": "none"},
-    {"group": "week,kind"},
-    {"group": "month,office,channel"},
-    {"group": "day,team"},
-    {"group": "office,employee"},
-    {"group": "refusal_reason"},
-    {"group": "result", "filter": "day:not:2026-03-10"},
-    {"group": "new_client", "filter": "month:in:2026-03"},
-    {"filter": "employee:in:anna,~"},
-    {"filter": "office:not:ekb"},
-    {"group": "category", "filter": "kind:in:missed"},  # no sums by both
-    {"counted": "client"},
-    {"basis": "activity"},
-    {"office_time": "1"},
-    {"zone": "Asia/Yekaterinburg"},
-    {"valid_reasons": "price"},
-    {"as_of": "2026-03-20"},
-)
-PERIODS = (
-    ("2026-03-01", "2026-03-31"),
-    ("2026-02-20", "2026-04-30"),
-    ("2026-03-10", "2026-03-10"),
-    ("2026-01-01", "2026-12-31"),
-)
 
 
 @pytest.fixture
@@ -66,92 +32,29 @@ async def other(database_url: str) -> AsyncIterator[psycopg.AsyncConnection[tupl
         yield conn
 
 
-async def refreshed(world: World, **more: int) -> Refreshed:
-    return await refresh(world.conn, world.context, INQUIRIES, ZONE, **more)
-
-
-async def clean_days(
-    world: World, first: str = "2026-03-01", last: str = "2026-03-31", **asked: str
-) -> frozenset[date]:
-    """Days that a report would take from their sums."""
-    params = world.params(first, last, **asked)
-    async with snapshot(world.conn, params, world.context) as relations:
-        compiler = Compiler(INQUIRIES, params, world.directory, params.as_of or world.now, relations)
-        rolled = await look(world.conn, compiler, world.context, relations.moved)
-    return rolled.clean if rolled else frozenset()
-
-
-async def by_rows(world: World, params: Params) -> Report:
-    """The same report without any sums."""
-    async with world.conn.transaction(force_rollback=True):
-        await world.conn.execute("set transaction isolation level repeatable read")
-        await world.conn.execute(f"delete from {SCHEMA}.rollup_state")
-        return await run(world.conn, params, world.context)
-
-
-async def must_agree(world: World, *periods: tuple[str, str]) -> None:
-    for first, last in periods or PERIODS:
-        for asked in ASKED:
-            params = world.params(first, last, **asked)
-            assert await run(world.conn, params, world.context) == await by_rows(world, params), (
-                first,
-                last,
-                asked,
-            )
-
-
-async def change(world: World, random: Random, rows: list[InquiryRow]) -> None:
-    """What a projector might do: new rows, rows that become others, rows that vanish, a row that moves to another day."""
-    conn = world.conn
-    for _ in range(random.randrange(1, 6)):
-        what = random.random()
-        if what < 0.4 or not rows:
-            fresh = [r for r in month(random.randrange(10**6), 3) if isinstance(r, InquiryRow)]
-            rows += fresh
-            await world.add(*fresh)
-            continue
-        row = random.choice(rows)
-        where = "where inquiry_id = %s"
-        if what < 0.55:
-            await conn.execute(
-                f"update {SCHEMA}.inquiry set category_id = 'other', is_target = false {where}",
-                [row.inquiry_id],
-            )
-        elif what < 0.7:
-            await conn.execute(
-                f"update {SCHEMA}.inquiry set sales = sales + %s, receipts = receipts + 1 {where}",
-                [Decimal(random.randrange(10**6)) / 100, row.inquiry_id],
-            )
-        elif what < 0.8:
-            later = timedelta(hours=random.randrange(-200, 200))
-            await conn.execute(
-                f"update {SCHEMA}.inquiry set opened_at = opened_at + %s {where}", [later, row.inquiry_id]
-            )
-        elif what < 0.9:
-            await conn.execute(
-                f"update {SCHEMA}.inquiry set office_id = 'ekb', channel = null {where}", [row.inquiry_id]
-            )
-        else:
-            await conn.execute(f"delete from {SCHEMA}.inquiry {where}", [row.inquiry_id])
-            rows.remove(row)
-
-
 @pytest.mark.parametrize("seed", range(6))
 async def test_sums_equal_rows_after_any_changes(world: World, seed: int) -> None:
     random = Random(seed)
     world.now = msk("2026-03-25 15:00")
-    rows = [r for r in month(seed, 60) if isinstance(r, InquiryRow)]
+    rows = month(seed, 60)
     await world.add(*rows)
-    for _ in range(4):
+    for turn in range(4):
         for _ in range(random.randrange(1, 4)):
             await refreshed(world, at_once=random.choice((5, 40)))
+            if random.random() < 0.7:
+                await packed(world, at_once=random.choice((5, 40)))
         await change(world, random, rows)
         world.now += timedelta(hours=random.randrange(0, 40))
-        await must_agree(world, random.choice(PERIODS))
+        await must_agree(world, random.choice(PERIODS), questions=5, seed=seed * 10 + turn)
     while (await refreshed(world)).left:
         pass
-    assert len(await clean_days(world)) >= 24  # later ones lie too far ahead to be summed yet
-    await must_agree(world)
+    while await packed(world):
+        pass
+    # later ones lie too far ahead to be summed yet
+    assert len(await clean_days(world)) >= 24
+    for asked in ({}, {"basis": "activity"}, {"counted": "client"}, {"zone": "Asia/Yekaterinburg"}):
+        assert len(await packed_days(world, **asked)) >= 20
+    await must_agree(world, questions=6, seed=seed)
 
 
 async def test_a_year_is_read_from_sums_of_months_but_for_what_changed(world: World) -> None:
@@ -200,11 +103,17 @@ async def test_the_clock_turns_a_pending_booking_into_a_refusal(world: World) ->
     await must_agree(world, PERIODS[0])
 
 
-async def test_a_report_asked_for_a_moment_before_the_sums_reads_rows(world: World) -> None:
-    await world.add(*month())
-    await refreshed(world, at_once=400)
-    assert len(await clean_days(world)) == 31
-    assert not await clean_days(world, as_of=(world.now - timedelta(seconds=1)).isoformat())
+async def test_sums_hold_for_an_earlier_moment_as_long_as_the_clock_has_turned_nothing(world: World) -> None:
+    world.now = msk("2026-03-20 12:00")
+    quiet, turned = inquiry("2026-03-09 10:00"), inquiry("2026-03-10 10:00", slot_at=msk("2026-03-12 18:00"))
+    await world.add(quiet, turned._replace(booked_at=turned.opened_at))
+    await refreshed(world)
+    await packed(world)
+    for at, clean in (("2026-03-13T00:00", {9, 10}), ("2026-03-12T23:59", {9})):
+        assert {day.day for day in await clean_days(world, as_of=at)} == clean
+        assert {day.day for day in await packed_days(world, as_of=at)} == clean
+        assert (await world.report(as_of=at)).total["refusals"] == (1 if 10 in clean else 0)
+    await must_agree(world, questions=20)
 
 
 async def test_who_writes_while_a_pass_runs_is_never_missed(
