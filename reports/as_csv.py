@@ -10,7 +10,7 @@ from typing import Final
 
 from reports.catalogue import REPORTS
 from reports.formats import half_up
-from reports.headings import TOTAL
+from reports.headings import CHANGE, CHANGE_SHARE, TOTAL, compared_words
 from reports.result import Group, Report, Unit, Value
 
 _DANGEROUS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "＝", "＋", "－", "＠")
@@ -19,6 +19,8 @@ _DANGEROUS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "＝", "＋", "�
 def report_csv(report: Report, *, decimal_comma: bool = True) -> bytes:
     """Every node of the tree as a line: its depth, its labels level by level, its figures; the total is the last.
 
+    With a comparison three lines follow it, whose first cell is a word: ``before`` (the total of the other period),
+    ``change`` and ``change_share`` (a fraction).
     Counts are whole, percents fractions with 6 places, money has 2; no value is an empty cell.
     """
     spec, lang = REPORTS[report.name], report.params.lang
@@ -36,6 +38,17 @@ def report_csv(report: Report, *, decimal_comma: bool = True) -> bytes:
             *_cells(report, report.total, decimal_comma),
         ]
     )
+    if (other := report.comparison) is not None:
+        padding = [""] * (len(levels) - 1)
+        for key, label, values in (
+            ("before", compared_words(other, lang), other.total),
+            ("change", CHANGE[lang], {k: c.difference for k, c in other.changes.items()}),
+        ):
+            writer.writerow(
+                [key, *([safe(label), *padding] if levels else []), *_cells(report, values, decimal_comma)]
+            )
+        shares = [_cell(other.changes[c.key].share, "percent", decimal_comma) for c in report.columns]
+        writer.writerow(["change_share", *([safe(CHANGE_SHARE[lang]), *padding] if levels else []), *shares])
     return b"\xef\xbb\xbf" + out.getvalue().encode()
 
 

@@ -43,9 +43,7 @@ def report_json(report: Report) -> Json:
         "columns": [_column(c, lang) for c in report.columns],
         "total": _values(report.total, units),
         "groups": [_group(g, units, lang) for g in report.groups],
-        "notices": [
-            {"key": n.key, "label": n.label[lang], "rule": n.rule, "count": n.count} for n in report.notices
-        ],
+        "notices": [{"key": n.key, "label": n.label[lang], "count": n.count} for n in report.notices],
         "not_connected": list(report.not_connected),
         "comparison": _comparison(report.comparison, units),
     }
@@ -143,7 +141,6 @@ def _column(column: Column, lang: str) -> Json:
         "counted": column.counted[lang],
         "numerator": column.numerator,
         "denominator": column.denominator,
-        "refers": column.refers,
         "optional": column.optional,
     }
 

@@ -71,6 +71,13 @@ def settings_words(report: Report, directory: Directory) -> list[tuple[str, str]
         (pick("Отбор", "Filters"), "; ".join(filter_words(p, directory, report.name)) or "—"),
         (pick("Правила", "Rules"), report.rules),
     ]
+    if p.as_of is not None or p.known_at is not None:
+        lines.append(
+            (
+                pick("Карточки и справочники", "Employees and dictionaries"),
+                pick("нынешние", "as they are now"),
+            )
+        )
     if p.valid_reasons is not None:
         reasons = REPORTS[report.name].dimension("refusal_reason")
         shown = ", ".join(label_of(reasons, r, directory)[lang] for r in p.valid_reasons) or "—"

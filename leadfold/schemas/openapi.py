@@ -46,7 +46,7 @@ def _report_paths() -> dict[str, Json]:
             "parameters": _parameters(),
             "responses": {
                 "200": _answer("The result object: page, Excel, SQL and terminal show the same.", "Report"),
-                **_refusals("400", "503"),
+                **_refusals("400", "503", "504"),
             },
         },
         "/api/v1/reports/inquiries/rows": {
@@ -68,7 +68,7 @@ def _report_paths() -> dict[str, Json]:
             ],
             "responses": {
                 "200": _answer("A page of inquiries, newest first.", "Rows"),
-                **_refusals("400", "503"),
+                **_refusals("400", "503", "504"),
             },
         },
         "/api/v1/inquiries/{id}": {
@@ -96,6 +96,7 @@ def _refusals(*statuses: str) -> Json:
         "400": _answer("Wrong parameters, all of them named.", "WrongParameters"),
         "404": _answer("Unknown.", "Refusal"),
         "503": _answer("There are no read models yet, or Postgres is away; see Retry-After.", "Refusal"),
+        "504": _answer("The report takes longer than a minute.", "Refusal"),
     }
     return {status: known[status] for status in statuses}
 
@@ -162,11 +163,19 @@ def _report_schemas() -> dict[str, Json]:
             "counted": {**_TEXT, "description": "what is counted"},
             "numerator": part,
             "denominator": part,
-            "refers": {**_TEXT, "description": "the requirements behind it"},
             "optional": {"type": "boolean", "description": "the page shows it on request"},
         }
     )
-    notice = _object({"key": _TEXT, "label": _TEXT, "rule": _TEXT, "count": _COUNT})
+    notice = _object(
+        {
+            "key": {
+                **_TEXT,
+                "description": "the rule that keeps them out, such as uncategorised or excluded:valid_refusal",
+            },
+            "label": _TEXT,
+            "count": _COUNT,
+        }
+    )
     comparison = _object(
         {
             "kind": {"enum": [c for c in COMPARISONS if c != "none"]},

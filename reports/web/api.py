@@ -24,6 +24,7 @@ from reports.drill import drill
 from reports.engine import run
 from reports.export import write_xlsx
 from reports.result import Label
+from reports.web.security import own_address
 from reports.web.service import Service, id_of
 from reports.web.sheets import ROWS_NAMES, read_asked
 
@@ -102,10 +103,11 @@ class Api:
     async def xlsx(self, request: web.Request) -> web.StreamResponse:
         """``/reports/inquiries.xlsx``."""
         state = self.service.state(request)
-        site = self.service.deps.public_url or f"{request.scheme}://{request.host}"
+        site = self.service.deps.public_url or own_address(request)
         with TemporaryDirectory(prefix="leadfold-") as folder:
             file = Path(folder) / "report.xlsx"
-            async with self.service.database() as (conn, context):
+            # a million rows take minutes, and the reader sees that something is being made
+            async with self.service.database(limit_s=None) as (conn, context):
                 await write_xlsx(
                     conn,
                     state.params,

@@ -43,7 +43,8 @@ class Deps:
     ``metrics``: the Prometheus text; None = no ``/metrics`` here.
     ``loopback_only``: refuse callers from other machines while there is no login.
     ``setup``: the installation, for the guide.
-    ``public_url``: how readers reach the pages, for links in files; empty: as the request did.
+    ``public_url``: how readers reach the pages, for links in files; empty: as the request did
+    from this machine, no links for others.
     """
 
     connection: Callable[[], AbstractAsyncContextManager[Conn]]

@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 def catch(renderer: Renderer) -> Middleware:
-    """Middleware: parameters → 400, unknown → 404, no database or no build → 503, anything else → 500 with a number."""
+    """Middleware: parameters → 400, unknown → 404, no database or no build → 503, too long → 504, anything else → 500 with a number."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -36,6 +36,9 @@ def catch(renderer: Renderer) -> Middleware:
             if allowed := error.headers.get("Allow"):
                 answer.headers["Allow"] = allowed
             return answer
+        except (TimeoutError, psycopg.errors.QueryCanceled):
+            log.warning("report took too long", path=request.path)
+            return _answer(renderer, request, 504, [], retry=True)
         except (NoLiveBuild, psycopg.OperationalError) as error:
             log.warning("reports unavailable", path=request.path, reason=type(error).__name__)
             return _answer(renderer, request, 503, [], retry=True)
@@ -69,7 +72,7 @@ def _answer(
     **values: str,
 ) -> web.Response:
     lang = lang_of(request)
-    known = 404 if status == 405 else status if status in (400, 404, 500, 503) else 400
+    known = 404 if status == 405 else status if status in (400, 404, 500, 503, 504) else 400
     title, safe = say(f"error.{known}", lang), say(f"error.{known}.safe", lang, **values)
     if _is_api(request):
         field = "path" if known == 404 else "service"

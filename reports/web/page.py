@@ -176,6 +176,8 @@ def subtitle(report: Report, state: State) -> str:
         say("as_of.at", lang, at=moment(report.as_of, params.zone)),
         params.zone if not params.office_time else say("office_time", lang),
     ]
+    if params.as_of is not None or params.known_at is not None:
+        parts.append(say("as_of.cards", lang))
     if params.counted == "client":
         parts.insert(1, say("counted.client", lang).lower())
     if params.valid_reasons is not None:

@@ -40,6 +40,11 @@ def _is_loopback(address: str | None) -> bool:
         return False
 
 
+def own_address(request: web.Request) -> str | None:
+    """Where this request reached us, if that is this machine by name; what else a ``Host`` says anybody may have made up."""
+    return f"{request.scheme}://{request.host}" if _host_name(request) in _LOOPBACK_NAMES else None
+
+
 def guard(*, loopback_only: bool) -> Middleware:
     """Middleware: with ``loopback_only`` a caller from elsewhere gets 403.
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
 from aiohttp import web
@@ -20,6 +22,9 @@ from reports.web.charts import MAX_COLUMNS
 from reports.web.deps import Conn, Deps
 from reports.web.render import Renderer
 from reports.web.state import State, read_state
+
+#: A page that takes longer is given up with an answer that says so.
+LIMIT_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +50,12 @@ class Service:
         return State(params=params, spec=self.spec, zone=self.deps.zone)
 
     @asynccontextmanager
-    async def database(self) -> AsyncIterator[tuple[Conn, Context]]:
-        """A connection for this request and the world as it is now. Raises NoLiveBuild and psycopg errors."""
-        async with self.deps.connection() as conn:
+    async def database(self, *, limit_s: float | None = LIMIT_S) -> AsyncIterator[tuple[Conn, Context]]:
+        """A connection for this request and the world as it is now, for so long; None = as long as it takes.
+
+        Raises NoLiveBuild, TimeoutError and psycopg errors.
+        """
+        async with asyncio.timeout(limit_s), self.deps.connection() as conn:
             yield conn, await self.deps.context(conn)
 
 

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import openpyxl
 import pytest
@@ -82,6 +83,47 @@ async def test_a_foreign_host_name_is_refused(site: Site, loaded: Loaded, client
         client.get(base, headers=foreign) as answer,
     ):
         assert answer.status == 200
+
+
+async def test_a_made_up_host_gets_into_no_file(loaded: Loaded, client: ClientSession) -> None:
+    """Behind a proxy that passes any ``Host`` on, a made-up one must not be where the links of a file lead."""
+    path = "/reports/inquiries.xlsx?from=2026-03-01&to=2026-03-31"
+    deps = replace(loaded.deps(), loopback_only=False)
+    known = replace(deps, public_url="https://reports.example")
+    for used, host, linked in (
+        (deps, "evil.example", None), (deps, "localhost.evil.example", None), (deps, "127.0.0.1:80", "http://127.0.0.1:80/"),
+        (known, "evil.example", "https://reports.example/"),
+    ):  # fmt: skip
+        async with serve(used) as base, client.get(base + path, headers={"Host": host}) as answer:
+            assert answer.status == 200
+            with ZipFile(io.BytesIO(await answer.read())) as file:
+                parts = {
+                    name: file.read(name).decode()
+                    for name in file.namelist()
+                    if name.endswith((".xml", ".rels"))
+                }
+        assert not any("evil.example" in part for part in parts.values())
+        links = [
+            found for part in parts.values() for found in re.findall(r'Target="(http[^"]+)/inquiries/', part)
+        ]
+        assert {f"{link}/" for link in links} == ({linked} if linked else set())
+
+
+async def test_a_report_that_takes_too_long_says_so(loaded: Loaded, client: ClientSession) -> None:
+    @asynccontextmanager
+    async def hurried() -> AsyncIterator[AsyncConnection[Any]]:
+        async with loaded.connection() as conn:
+            await conn.execute("set statement_timeout = 1")
+            yield conn
+
+    async with serve(replace(loaded.deps(), connection=hurried)) as base:
+        async with client.get(f"{base}/reports/inquiries") as answer:
+            assert answer.status == 504
+            assert "слишком долго" in await answer.text()
+            assert "Отчётов пока нет" not in await answer.text()
+        async with client.get(f"{base}/api/v1/reports/inquiries?lang=en") as answer:
+            assert answer.status == 504
+            assert "too long" in (await answer.json())["error"]["reason"]
 
 
 async def test_the_start_page_leads_to_the_report(site: Site, client: ClientSession) -> None:
@@ -197,7 +239,8 @@ async def test_json_csv_and_excel_have_the_reports_figures(site: Site, client: C
         body = await answer.json()
     query = "from=2026-03-01&to=2026-03-31"
     async with client.get(f"{site.base}/reports/inquiries.csv?{query}") as answer:
-        total = (await answer.read()).decode("utf-8-sig").splitlines()[-1].split(";")
+        lines = [line.split(";") for line in (await answer.read()).decode("utf-8-sig").splitlines()]
+    (total,) = (line for line in lines if line[0] == "0")
     async with client.get(f"{site.base}/reports/inquiries.xlsx?{query}") as answer:
         assert (
             answer.headers["Content-Disposition"]

@@ -310,3 +310,33 @@ async def test_a_page_left_open_follows_the_data(
     await expect(page.locator(".stamp.late")).to_have_text("нет связи, показано последнее")
     await expect(page.locator(".tile .figure").first).to_be_visible()
     browser_pages.problems[:] = [p for p in browser_pages.problems if "ERR_INTERNET_DISCONNECTED" not in p]
+
+
+async def test_nothing_of_the_controls_lies_beyond_the_edge(site: Site, browser_pages: Pages) -> None:
+    phone = await browser_pages.open(site.url(), width=390, height=844)
+    for name in ("Когорта", "Активность"):
+        box = await phone.locator(".segment a", has_text=name).bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+    desk = await browser_pages.open(site.url(), width=1440)
+    hint = await desk.locator(".bar .caption a").bounding_box()
+    notice = await desk.locator(".bar a.notice").bounding_box()
+    assert hint is not None
+    assert notice is not None
+    assert abs(hint["y"] + hint["height"] / 2 - notice["y"] - notice["height"] / 2) <= 2
+
+
+async def test_an_empty_page_tells_of_the_category_once(site: Site, browser_pages: Pages) -> None:
+    for width in (1440, 390):
+        page = await browser_pages.open(site.url(kind="chat", category="~"), width=width)
+        shown = await page.locator("a[href*='#categories']:visible").count()
+        assert shown <= 1
+
+
+async def test_a_past_moment_says_what_is_not_cut(site: Site, browser_pages: Pages) -> None:
+    words = "карточки сотрудников, справочники и правила — нынешние"
+    page = await browser_pages.open(site.url(as_of="2026-03-20"))
+    assert words in await page.locator(".head .caption").inner_text()
+    page = await browser_pages.open(site.url())
+    assert words not in await page.locator(".head .caption").inner_text()

@@ -223,7 +223,21 @@ async def test_csv_equals_the_report_and_is_safe(march: World) -> None:
     report = await march.report(group="channel")
     text = report_csv(report).decode("utf-8-sig")
     header, *rows = csv.reader(io.StringIO(text), delimiter=";")
+    rows, compared = rows[:-3], rows[-3:]
     assert header[:3] == ["level", "Рекламный канал", "Обращения"]
+    other = report.comparison
+    assert other is not None
+    assert [row[0] for row in compared] == ["before", "change", "change_share"]
+    assert compared[0][1].startswith("Было за период до этого")
+    change = other.changes["inquiries"]
+    assert [row[2] for row in compared] == [str(other.total["inquiries"]), str(change.difference), "2,000000"]
+    assert change.share == 2
+    assert not any(
+        row[0] == "before"
+        for row in csv.reader(
+            io.StringIO(report_csv(replace(report, comparison=None)).decode()), delimiter=";"
+        )
+    )
     assert [r[1] for r in rows] == ["2gis", "'=cmd()", "yandex", "Не указано", "Итого"]
     flat = [*(g.values for _, g in nodes(report)), report.total]
     for row, values in zip(rows, flat, strict=True):

@@ -69,6 +69,11 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "База отчётов не отвечает или ещё ни разу не построена. Вебхуки принимаются, ничего не потеряно.",
         "The report database does not answer or was never built. Webhooks are being accepted, nothing is lost.",
     ),
+    "error.504": ("Отчёт считается слишком долго", "The report takes too long"),
+    "error.504.safe": (
+        "Данные на месте. Возьмите период короче, уберите отбор или более поздний момент «данные на».",
+        "The data is safe. Take a shorter period, fewer filters or a later moment for “data as of”.",
+    ),
     "error.waits": (
         "Страница откроется сама, как только база ответит.",
         "The page opens by itself once the database answers.",

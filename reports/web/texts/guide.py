@@ -84,6 +84,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "Категорию обращения сообщает CRM или таблица.",
         "A CRM or a table tells an inquiry's category.",
     ),
+    "why.how_category": ("Как задать категорию", "How to set the category"),
     "why.how": ("Как её задать", "How to set it"),
     "why.non_target": (
         "Эта категория не перечислена среди целевых.",

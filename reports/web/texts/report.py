@@ -36,6 +36,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "Отчёт покажет только то, что произошло до этого момента",
         "The report shows only what had happened before this moment",
     ),
+    "as_of.cards": (
+        "карточки сотрудников, справочники и правила — нынешние",
+        "employees, dictionaries and rules as they are now",
+    ),
     "as_of.set": ("Показать на этот момент", "Show as of this moment"),
     "own_reasons": ("уважительные причины изменены вами", "valid reasons changed by you"),
     "office_time": ("по времени филиала", "by office time"),
