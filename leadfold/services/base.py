@@ -28,6 +28,8 @@ T = TypeVar("T")
 LOOK_S = 0.5
 #: Between attempts to say where a part listens, seconds.
 _ANNOUNCE_S = 3.0
+#: Signals to stop that come within this time are one, seconds.
+_SAME_S = 1.0
 #: Before a task of the background that failed begins again, seconds.
 _AGAIN_S = 2.0
 
@@ -56,15 +58,22 @@ def collect_seldom() -> None:
 
 
 def stop_on_signals() -> asyncio.Event:
-    """An event that SIGTERM and SIGINT set; a second one ends the process at once."""
+    """An event that SIGTERM and SIGINT set; one more, a second later, ends the process at once.
+
+    One that comes sooner says the same again: systemd tells all processes of a service, and our supervisor tells us too.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    since = 0.0
 
     def told(sign: signal.Signals) -> None:
-        if stop.is_set():
+        nonlocal since
+        if not stop.is_set():
+            since = loop.time()
+            log.info("service.stopping", signal=sign.name)
+            stop.set()
+        elif loop.time() - since > _SAME_S:
             os._exit(128 + sign)
-        log.info("service.stopping", signal=sign.name)
-        stop.set()
 
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, told, sign)

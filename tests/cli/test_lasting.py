@@ -3,6 +3,9 @@
 import asyncio
 import os
 import resource
+import signal
+import subprocess
+import sys
 
 import pytest
 from structlog.testing import capture_logs
@@ -55,3 +58,30 @@ async def test_a_part_that_cannot_be_started_for_want_of_files_is_tried_again() 
     await eventually(lambda: child.process is not None, 20)
     await supervisor.stop()
     await running
+
+
+STOPPED = """
+import asyncio, os, signal
+from leadfold.services.base import stop_on_signals
+
+async def main():
+    stop = stop_on_signals()
+    for _ in range(2):  # systemd and the supervisor
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.sleep(0.1)
+    assert stop.is_set()
+    print("in order", flush=True)
+    await asyncio.sleep(1.0)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.sleep(10)
+
+asyncio.run(main())
+"""
+
+
+def test_who_is_told_twice_to_stop_still_stops_in_order() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert done.stdout.endswith("in order\n"), done.stderr
+    assert done.returncode == 128 + signal.SIGTERM
