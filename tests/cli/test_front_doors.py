@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -204,6 +205,15 @@ def told(current: Config, part: str, path: str) -> str:
         return str(response.read().decode())
 
 
+def accepted(url: str) -> bool:
+    """Whether a trial of Tilda's, which makes no event, is answered with success."""
+    try:
+        with urllib.request.urlopen(url, b"test=test", timeout=5) as response:
+            return bool(response.status == 200)
+    except urllib.error.HTTPError:
+        return False
+
+
 @pytest.mark.slow
 def test_leadfold_ingest_starts_as_many_as_are_set(tmp_path: Path) -> None:
     source = f'[[sources]]\nname = "site"\nprovider = "tilda"\nsecret = "{"s" * 20}"\n'
@@ -228,6 +238,14 @@ def test_leadfold_ingest_starts_as_many_as_are_set(tmp_path: Path) -> None:
             taken += [float(line.split()[1]) for line in lines if 'outcome="logged"' in line]
         assert len(taken) == 2
         assert sum(taken) == 40
+
+        # a source that is added is known to both
+        added = current.file.read_text() + source.replace("site", "second").replace("s" * 20, "t" * 20)
+        current.file.write_text(added)
+        ends, known = time.monotonic() + 30, 0
+        while known < 40 and time.monotonic() < ends:
+            known = known + 1 if accepted(f"{first.url}/in/second/{'t' * 20}") else 0
+        assert known == 40
 
         other = two(tmp_path / "b", first.port)
         with running(other, "ingest") as refused:
