@@ -30,6 +30,8 @@ from domain.facts.leads import LeadFact
 from domain.identity import client_id
 from domain.refs import Strength, bare, kind_of, strength
 
+_VISIT = "visit:"
+"""A number of a visit is its source's own, though records tell it bare: CRM and ERP each count theirs from one."""
 _FOLDERS = ("lead", "task")
 _NO_MARK = ("", "none", "нет")
 _ENTITY: Final = Strength.ENTITY  # members of an Enum are looked up in Python, and each ref asks for them
@@ -138,7 +140,10 @@ class _Facts:
                 sort = strength(one)
                 if sort is _ENTITY:
                     spellings = scoped.get(one)
-                    what.append(one if spellings is None else _nearest(spellings, event.time))
+                    if spellings is not None:
+                        what.append(_nearest(spellings, event.time))
+                    else:
+                        what.append(f"{one}@{event.source_name}" if one.startswith(_VISIT) else one)
                 elif sort is _WEAK:
                     weak.append(one)
                 else:

@@ -303,3 +303,17 @@ def test_the_first_receipt_after_a_visit_pays_it_though_the_client_has_called_ag
     story.needs("2", at(days=2.02))
     receipt(story, "B", 2.03, 7)
     assert [i.sales for i in story.fold().inquiries] == [107, 0]
+
+
+def test_visits_of_two_systems_with_one_number_are_two_clients() -> None:
+    """Spec 2.3: CRM and ERP count their visits each by itself; the first one's twelfth is not the other's."""
+    story = Story()
+    story.say(WalkInRegistered(walkin_id="12", phone=PHONE), at(), source="/native/crm")
+    story.call("1", at(days=-2), phone="+79990000009")
+    story.say(ClientArrived(visit_id="12", phone="+79990000009"), at(days=1), source="/native/erp")
+    assert [(i.kind, i.arrived_at) for i in story.fold().inquiries] == [
+        ("phone", at(days=1)),
+        ("visit", None),
+    ]
+    story.say(ClientArrived(visit_id="12"), at(minutes=-5), source="/native/crm")
+    assert [i.arrived_at for i in story.fold().inquiries] == [at(days=1), at(minutes=-5)]

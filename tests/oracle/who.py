@@ -131,7 +131,12 @@ class Who:
     # --- things --------------------------------------------------------------------------------------------
 
     def node(self, a_ref: str, fact: Event) -> str:
-        """The thing that an entity ref means: a bare number is the scoped one first seen nearest in time."""
+        """The thing that an entity ref means: a bare number is the scoped one first seen nearest in time.
+
+        But each system counts its visits by itself.
+        """
+        if a_ref.startswith("visit:"):
+            return f"{a_ref}@{fact.source_name}"
         seen: dict[str, datetime] = {}
         for other in self.facts:
             for r in other.refs:
