@@ -28,7 +28,7 @@ _FAILED: Final = b'{"result":"error","error":"it failed here"}'
 class Connection(web.RequestHandler):
     """One connection. Loop times since when a head is waited for, and since when an answer is not read; 0: not so."""
 
-    __slots__ = ("_held", "_lane", "_told", "head_since", "line", "partial", "unread_since")
+    __slots__ = ("_beginning", "_held", "_lane", "_told", "head_since", "line", "partial", "unread_since")
 
     def __init__(
         self, manager: Listener, lane: Lane | None, *, loop: asyncio.AbstractEventLoop, **settings: Any
@@ -36,6 +36,7 @@ class Connection(web.RequestHandler):
         super().__init__(manager, loop=loop, **settings)
         self._lane = lane
         self._held: asyncio.Future[None] | None = None  # aiohttp waits here while the short way is taken
+        self._beginning = False  # and here before it waits for the first time
         self.head_since = self.unread_since = 0.0
         self.partial = False  # a head has begun
         self._told = True  # aiohttp's parser was given whole requests only, and holds nothing back
@@ -59,9 +60,25 @@ class Connection(web.RequestHandler):
         if isinstance(self._manager, Listener):
             self._manager.make_room()
 
+    @property
+    def _untouched(self) -> bool:
+        """Nothing came yet, and aiohttp does not wait yet: one who calls for one delivery sends it at once."""
+        return self._waiter is None and not self._request_count
+
+    async def start(self) -> None:
+        """aiohttp's own. A first request that came before this and goes the short way is answered first."""
+        if self._request_in_progress:
+            self._held = self._loop.create_future()
+            self._beginning = True
+            await self._held
+        if self._manager is not None:  # he may have gone meanwhile
+            await super().start()
+
     def data_received(self, data: bytes) -> None:
         """aiohttp's own, and a look whether a head has begun that is not whole."""
-        lane = self._lane if self.idle and not (self._close or self._force_close) else None
+        lane = None
+        if (self.idle or self._untouched) and not (self._close or self._force_close):
+            lane = self._lane
         if lane is not None and (self.partial or len(data) > lane.largest):
             lane = None
         if lane is not None and self._told and lane.at_once(self, data):
@@ -138,12 +155,14 @@ class Connection(web.RequestHandler):
     def _wake(self) -> None:
         """aiohttp's turn again: what came meanwhile, or the end."""
         waiter, self._held = self._held, None
+        beginning, self._beginning = self._beginning, False
         if waiter is None or waiter.done():
             return
-        self._waiter = waiter
+        if not beginning:
+            self._waiter = waiter
         if self._close or self._force_close:
             waiter.cancel()
-        elif self._messages:
+        elif self._messages or beginning:
             waiter.set_result(None)
 
     def resume_reading(self, resume_parser: bool = True) -> None:

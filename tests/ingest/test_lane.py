@@ -4,11 +4,13 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from aiohttp import web
 
-from ingest.app import DOOR
+from ingest.app import DOOR, build_app
 from ingest.lane import Lane
 from ingest.limits import Limits
 from tests.ingest.doors import Door, OpenDoor
@@ -196,3 +198,99 @@ async def test_what_is_out_of_the_ordinary_goes_the_long_way(
             answer = await caller.hear()
         assert answer[0] == 200
     assert taken == [False]
+
+
+class Line(asyncio.Transport):
+    """A transport that keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.closed = False
+
+    def write(self, data: Any) -> None:
+        self.written += data
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+    def statuses(self) -> list[str]:
+        return re.findall(r"HTTP/1.1 (\d+)", self.written.decode())
+
+
+@asynccontextmanager
+async def begun(door: Door) -> AsyncIterator[tuple[Any, Line]]:
+    """A connection of which aiohttp's task has not run yet."""
+    runner = web.AppRunner(build_app(replace(door.deps, drain=False)))
+    await runner.setup()
+    assert runner.server is not None
+    connection, line = runner.server(), Line()
+    connection.connection_made(line)
+    yield connection, line
+    await runner.cleanup()
+
+
+async def answers(line: Line, count: int) -> list[str]:
+    for _ in range(300):
+        if len(line.statuses()) >= count:
+            break
+        await asyncio.sleep(0.01)
+    return line.statuses()
+
+
+@pytest.mark.parametrize("first", ["a call", "a wrong key", "a probe", "another method"])
+async def test_the_first_request_may_come_before_aiohttp_waits(
+    door: Door, taken: list[bool], first: str
+) -> None:
+    async with begun(door) as (connection, line):
+        connection.data_received(request(first, 1))
+        connection.data_received(request("a probe", 2))
+        await asyncio.sleep(0)
+        connection.data_received(request("a wrong key", 3) + request("a call", 4))
+        told = {"a call": "200", "a wrong key": "404", "a probe": "200", "another method": "200"}[first]
+        assert await answers(line, 4) == [told, "200", "404", "200"]
+        connection.data_received(request("a call", 5))
+        assert (await answers(line, 5))[4:] == ["200"]
+    assert taken[0] == (first != "another method")
+
+
+async def test_a_first_request_is_answered_before_the_service_stops(door: Door) -> None:
+    async with begun(door) as (connection, line):
+        with door.hold(door.log.path):
+            connection.data_received(request("a call", 1))
+            await asyncio.sleep(0.05)
+            stopping = asyncio.create_task(connection.shutdown(5))
+            await asyncio.sleep(0.05)
+            assert line.statuses() == []
+        assert await answers(line, 1) == ["200"]
+        await asyncio.wait_for(stopping, 4)
+        assert line.closed
+
+
+async def test_a_caller_may_go_before_aiohttp_begins(door: Door) -> None:
+    async with begun(door) as (connection, line):
+        connection.data_received(request("a probe", 1))
+        assert line.statuses() == ["200"]
+        task = connection._task_handler
+        connection.connection_lost(None)
+        await asyncio.wait_for(task, 5)
+
+
+async def test_a_caller_may_go_after_his_first_request(door: Door) -> None:
+    async with begun(door) as (connection, line):
+        with door.hold(door.log.path):
+            connection.data_received(request("a call", 1))
+            await asyncio.sleep(0.05)
+            task = connection._task_handler
+            line.closed = True
+            connection.connection_lost(None)
+        assert len(await door.wait_for(1)) == 1
+        await asyncio.wait([task], timeout=5)
+        assert task.cancelled()
+        assert line.statuses() == []
