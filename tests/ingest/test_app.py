@@ -292,7 +292,8 @@ async def test_readiness_health_and_document(door: Door) -> None:
         "checks": {
             "log": {"ok": True, "reason": None, "engine": "embedded"},
             "spool": {
-                "ok": True, "reason": None, "depth": 0, "bytes": 0, "room_bytes": 1024**2, "oldest_age_s": None,
+                "ok": True, "reason": None, "depth": 0,
+                "left": 0, "bytes": 0, "room_bytes": 1024**2, "oldest_age_s": None,
             },
         },
     }  # fmt: skip
