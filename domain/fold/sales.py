@@ -154,12 +154,20 @@ def _margin_of(returned: Decimal, rest: Decimal, margin: Decimal) -> Decimal:
 
 
 def _as_sold(one: SaleLine, sold: Sequence[SaleLine]) -> SaleLine:
-    """A returned line that does not tell its cost takes with it the cost at which the receipt sold it."""
+    """A returned line that does not tell its cost takes with it the cost at which the receipt sold it.
+
+    Its name may be written another way than on the receipt: then the price tells which line it is.
+    """
     if one.cost is not None:
         return one
-    alike = [s for s in sold if s.kind == one.kind and (one.name is None or s.name == one.name)]
-    costs = {s.cost for s in [s for s in alike if s.price == one.price] or alike}
+    kind = [s for s in sold if s.kind == one.kind]
+    named = [s for s in kind if one.name is None or _plain(s.name) == _plain(one.name)]
+    costs = {s.cost for s in [s for s in named or kind if s.price == one.price] or named}
     return one.model_copy(update={"cost": costs.pop()}) if len(costs) == 1 else one
+
+
+def _plain(name: str | None) -> str:
+    return " ".join((name or "").casefold().split())
 
 
 def link_sales(

@@ -17,6 +17,7 @@ from domain.facts.sales import (
     ClientArrived,
     SaleLine,
     SaleRecorded,
+    SaleRefunded,
     WorkOrderOpened,
 )
 from domain.facts.sites import ChatAnswered, ChatFinished, ChatMessage, ChatStarted, OfflineMessageLeft
@@ -317,3 +318,24 @@ def test_visits_of_two_systems_with_one_number_are_two_clients() -> None:
     ]
     story.say(ClientArrived(visit_id="12"), at(minutes=-5), source="/native/crm")
     assert [i.arrived_at for i in story.fold().inquiries] == [at(days=1), at(minutes=-5)]
+
+
+def returned(name: str, price: str) -> tuple[int, bool]:
+    """Margin, and whether it is incomplete, after two of «Колодки» were sold and one line was returned."""
+    story = Story()
+    pads = SaleLine(kind="part", name="Колодки", qty=Decimal(2), price=Decimal(100), cost=Decimal(60))
+    oil = SaleLine(kind="part", name="Масло", price=Decimal(50), cost=Decimal(20))
+    story.say(SaleRecorded(receipt_id="R", phone=PHONE, lines=(pads, oil)), at())
+    back = SaleLine(kind="part", name=name, price=Decimal(price))
+    story.say(SaleRefunded(receipt_id="R", lines=(back,)), at(days=1))
+    (sale,) = story.fold().sales
+    return int(sale.margin), sale.margin_incomplete
+
+
+def test_a_returned_part_takes_its_cost_along_however_its_name_is_written() -> None:
+    """D-0.8: of 110 roubles of margin 40 go back with one of the pads; a part that nobody sold has an unknown cost."""
+    assert returned("Колодки", "100") == (70, False)
+    assert returned(" колодки ", "100") == (70, False)
+    assert returned("Колодки тормозные", "100") == (70, False), "the only part of this price"
+    assert returned("Колодки", "90") == (80, False), "given back at another price"
+    assert returned("Свечи", "30") == (110, True)

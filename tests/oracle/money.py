@@ -83,10 +83,16 @@ def margin_of_a_sum(returned: Decimal, sales: Decimal, margin: Decimal) -> Decim
     return returned
 
 
+def written(line: SaleLine) -> list[str]:
+    """The words of a line's name; capitals and spaces do not matter."""
+    return (line.name or "").lower().split()
+
+
 def cost_when_sold(returned: SaleLine, sold: Sequence[SaleLine]) -> Decimal | None:
     """What the same thing cost on the receipt: by name, of several by price; None when it is not one figure."""
-    same = [s for s in sold if s.kind == returned.kind and returned.name in (None, s.name)]
-    at_price = [s for s in same if s.price == returned.price]
+    mine = [s for s in sold if s.kind == returned.kind]
+    same = [s for s in mine if returned.name is None or written(s) == written(returned)]
+    at_price = [s for s in (same or mine) if s.price == returned.price]
     costs = {s.cost for s in (at_price or same)}
     return next(iter(costs)) if len(costs) == 1 else None
 
