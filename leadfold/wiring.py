@@ -130,12 +130,14 @@ def database(settings: Settings) -> Iterator[str]:
 
 async def wait_for_database(settings: Settings, stop: asyncio.Event) -> str | None:
     """Address of the database once it answers; None when ``stop`` came first."""
+    from projector.database import address
+
     told = False
     while not stop.is_set():
         url = await asyncio.to_thread(running_database_url, settings)
         if url is not None:
             try:
-                async with await psycopg.AsyncConnection.connect(url, connect_timeout=5):
+                async with await psycopg.AsyncConnection.connect(**address(url)):
                     return url
             except psycopg.OperationalError:
                 url = None

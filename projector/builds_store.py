@@ -13,7 +13,7 @@ import structlog
 
 from projector.database import Connection
 from projector.errors import BuildError
-from projector.migrate import STRUCTURE_LOCK, migrate
+from projector.migrate import lock_structure, migrate
 from projector.positions import live_build
 from projector.readmodel.analytics import create_views
 from projector.readmodel.tables import check_schema, create_indexes, create_schema, schema_name
@@ -37,6 +37,10 @@ class Build:
     live_at: datetime | None
     note: str | None
 
+    def __post_init__(self) -> None:
+        """A name out of the database gets into the text of statements: ValueError when it is no build's."""
+        check_schema(self.schema)
+
 
 _SELECT = (
     "select build_id, schema_name, state, purpose, fold_version, rules, known_before, created_at, live_at, note"
@@ -54,7 +58,7 @@ async def prepare(conn: Connection, settings: ProjectorSettings) -> int:
         await _refresh_views(conn, settings)
         return build.build_id
     async with conn.transaction():
-        await conn.execute("select pg_advisory_xact_lock(%s)", (STRUCTURE_LOCK,))
+        await lock_structure(conn)
         if (build := await live_build(conn)) is not None:
             return build.build_id
         build_id = await _insert(conn, settings, "live", None, None)
@@ -73,7 +77,7 @@ async def create(
 ) -> Build:
     """A new empty build in state ``filling``; its read-model tables have no indexes yet."""
     async with conn.transaction():
-        await conn.execute("select pg_advisory_xact_lock(%s)", (STRUCTURE_LOCK,))
+        await lock_structure(conn)
         build_id = await _insert(conn, settings, purpose, rules, known_before)
     return await get(conn, build_id)
 
@@ -142,8 +146,7 @@ async def switch(conn: Connection, settings: ProjectorSettings, build_id: int) -
         BuildError: the build is not ready (or was dropped).
     """
     async with conn.transaction():
-        await conn.execute("set local lock_timeout = '10s'")
-        await conn.execute("select pg_advisory_xact_lock(%s)", (STRUCTURE_LOCK,))
+        await lock_structure(conn, 10)
         build = await get(conn, build_id)
         check_switchable(build)
         former = await live_build(conn)
@@ -184,8 +187,7 @@ async def _refresh_views(conn: Connection, settings: ProjectorSettings) -> None:
         return
     try:
         async with conn.transaction():
-            await conn.execute("set local lock_timeout = '2s'")
-            await conn.execute("select pg_advisory_xact_lock(%s)", (STRUCTURE_LOCK,))
+            await lock_structure(conn, 2)
             row = await (await conn.execute(query)).fetchone()
             if row is not None and row[2] != _views_hash(row[1], settings):
                 await _make_views(conn, settings, row[0])
@@ -211,7 +213,7 @@ def _views_hash(schema: str, settings: ProjectorSettings) -> str:
 async def drop(conn: Connection, build_id: int) -> None:
     """Delete the schema of a build that is not live. Raises BuildError."""
     async with conn.transaction():
-        await conn.execute("select pg_advisory_xact_lock(%s)", (STRUCTURE_LOCK,))
+        await lock_structure(conn)
         build = await get(conn, build_id)
         if build.state == "live":
             raise BuildError(f"build {build_id} is live: put another one live first")

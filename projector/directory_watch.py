@@ -9,6 +9,7 @@ from typing import Any
 from domain.directory import Directory
 from projector.database import Connection
 from projector.readmodel.live import load_directory, with_rules
+from projector.readmodel.tables import check_schema
 from projector.settings import ProjectorSettings
 
 
@@ -23,6 +24,10 @@ class BuildState:
     rules: dict[str, Any] | None
     directory_version: int
     fingerprint: int | None
+
+    def __post_init__(self) -> None:
+        """A name out of the database gets into the text of statements: ValueError when it is no build's."""
+        check_schema(self.schema)
 
 
 @dataclass(frozen=True, slots=True)

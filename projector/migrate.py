@@ -17,8 +17,8 @@ from projector.errors import DatabaseRefused
 
 log = structlog.get_logger(__name__)
 
-#: Everybody who changes the structure takes this advisory lock of the database first.
-STRUCTURE_LOCK: Final = 0x1EADF01D
+#: Seconds that a change of the structure waits for another one, or for readers of what it changes.
+_PATIENCE_S: Final = 30
 
 OLDEST_SERVER: Final = 150000
 
@@ -60,9 +60,17 @@ async def migrate(conn: Connection) -> list[str]:
             f"Postgres {conn.info.server_version // 10000} is too old: 15 or newer is needed"
         )
     try:
+        await _begin(conn)
         async with conn.transaction():
-            await conn.execute("select pg_advisory_xact_lock(%s)", (STRUCTURE_LOCK,))
+            await lock_structure(conn)
             applied = await _apply(conn)
+    except psycopg.errors.LockNotAvailable:
+        log.warning(
+            "projector.structure_held",
+            after_s=_PATIENCE_S,
+            hint="another process changes the tables, or a long query holds what an update of the program changes",
+        )
+        raise
     except psycopg.errors.InsufficientPrivilege as error:
         raise DatabaseRefused(
             f"the login role may not create schemas in this database ({error.diag.message_primary});"
@@ -72,15 +80,36 @@ async def migrate(conn: Connection) -> list[str]:
     return applied
 
 
-async def _apply(conn: Connection) -> list[str]:
+async def lock_structure(conn: Connection, patience_s: int = _PATIENCE_S) -> None:
+    """Be the only one who changes the structure, until the transaction ends; for those who read nothing changes.
+
+    A lock of a table of ours and no advisory lock: that one anybody may take who may connect, analysts too.
+
+    Raises:
+        LockNotAvailable: somebody else had it for too long; also later in the transaction, when readers hold what is changed.
+    """
+    await conn.execute("select set_config('lock_timeout', %s, true)", (f"{patience_s}s",))
+    await conn.execute("lock table leadfold.migration in share row exclusive mode")
+
+
+async def _begin(conn: Connection) -> None:
+    """The schema with its first table. Of several processes one makes them, the others find them."""
     cursor = await conn.execute("select to_regclass('leadfold.migration')")
     row = await cursor.fetchone()
-    if not row or row[0] is None:
-        await conn.execute(
-            "create schema leadfold;"
-            " create table leadfold.migration"
-            " (number integer primary key, name text not null, applied_at timestamptz not null default now())"
-        )
+    if row and row[0] is not None:
+        return
+    try:
+        async with conn.transaction():
+            await conn.execute(
+                "create schema leadfold;"
+                " create table leadfold.migration"
+                " (number integer primary key, name text not null, applied_at timestamptz not null default now())"
+            )
+    except (psycopg.errors.UniqueViolation, psycopg.errors.DuplicateSchema):
+        pass  # made in the same moment
+
+
+async def _apply(conn: Connection) -> list[str]:
     cursor = await conn.execute("select number from leadfold.migration")
     done = {row[0] for row in await cursor.fetchall()}
     known = migrations()
@@ -104,7 +133,7 @@ async def _make_role(conn: Connection) -> None:
     """The group role for analysts and this database's own login in it; without the right to, only a warning."""
     try:
         async with conn.transaction():
-            await conn.execute("select pg_advisory_xact_lock(%s)", (STRUCTURE_LOCK,))
+            await lock_structure(conn)
             await _role_statements(conn)
     except (
         psycopg.errors.InsufficientPrivilege,

@@ -178,13 +178,14 @@ async def _directory(settings: Settings) -> Directory | None:
 
     from leadfold.source_settings import source_infos
     from leadfold.wiring import running_database_url
+    from projector.database import address
     from projector.readmodel.live import NoLiveBuild, live_schema, load_directory
 
     url = await asyncio.to_thread(running_database_url, settings)
     if url is None:
         return None
     try:
-        async with await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=3) as conn:
+        async with await psycopg.AsyncConnection.connect(**address(url), autocommit=True) as conn:
             schema = await live_schema(conn)
             return await load_directory(conn, schema, settings.company.timezone, source_infos(settings))
     except (psycopg.Error, NoLiveBuild):

@@ -279,6 +279,7 @@ async def _place_in_database(settings: Settings, event_id: str) -> FactPlace | N
     import psycopg
 
     from leadfold.wiring import running_database_url
+    from projector.database import address
     from projector.readmodel.history import locate
     from projector.readmodel.live import NoLiveBuild, live_schema
 
@@ -286,7 +287,7 @@ async def _place_in_database(settings: Settings, event_id: str) -> FactPlace | N
     if url is None:
         return None
     try:
-        async with await psycopg.AsyncConnection.connect(url, connect_timeout=3) as conn:
+        async with await psycopg.AsyncConnection.connect(**address(url)) as conn:
             return await locate(conn, await live_schema(conn), UUID(event_id))
     except (psycopg.Error, NoLiveBuild):
         return None

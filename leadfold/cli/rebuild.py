@@ -96,6 +96,11 @@ def rebuild(
         found = run_async(_work(settings, wanted))
     except ProjectorError as error:
         fail(str(error), Exit.FAILED)
+    except psycopg.errors.LockNotAvailable:
+        fail(
+            "somebody reads or changes the tables for too long: end his query (pg_stat_activity) and run it again",
+            Exit.FAILED,
+        )
     except psycopg.Error as error:
         if not is_gone(error):
             raise

@@ -184,12 +184,13 @@ async def _make(
     import psycopg
 
     from leadfold.source_settings import source_infos
+    from projector.database import address
     from projector.readmodel.live import NoLiveBuild
     from reports.context import load_context
     from reports.engine import run
     from reports.export import write_xlsx
 
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=5) as conn:
+    async with await psycopg.AsyncConnection.connect(**address(url), autocommit=True) as conn:
         try:
             context = await load_context(
                 conn,
@@ -212,13 +213,14 @@ async def lag(settings: Settings, url: str) -> float | None:
 
     from eventlog.contract import LogError
     from leadfold.wiring import event_log
-    from projector.database import connect
+    from projector.database import connect, within
     from projector.status import projection_status
 
+    async def asked() -> float | None:
+        async with event_log(settings) as log, await connect(url, name="leadfold-lag") as conn:
+            return (await projection_status(conn, log)).lag_seconds
+
     try:
-        async with asyncio.timeout(1.5), event_log(settings) as log:
-            conn = await connect(url, name="leadfold-lag")
-            async with conn:
-                return (await projection_status(conn, log)).lag_seconds
+        return await within(1.5, asked())
     except (LogError, psycopg.Error, OSError):
         return None

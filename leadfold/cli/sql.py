@@ -70,6 +70,7 @@ def _run(settings: Settings, query: str) -> tuple[list[str], list[tuple[Any, ...
     import psycopg
 
     from leadfold.wiring import database
+    from projector.database import address
 
     with database(settings) as url:
         info = asyncio.run(_analyst(url))
@@ -78,7 +79,7 @@ def _run(settings: Settings, query: str) -> tuple[list[str], list[tuple[Any, ...
             f"-c search_path=analytics -c default_transaction_read_only=on -c statement_timeout={limit_ms}"
             " -c idle_in_transaction_session_timeout=60s"
         )
-        with psycopg.connect(info, options=options, connect_timeout=5) as conn:
+        with psycopg.connect(**(address(info) | {"options": options})) as conn:
             conn.read_only = True
             # prepare: the extended protocol takes one statement only
             cursor = conn.execute(query.encode(), prepare=True)

@@ -7,7 +7,6 @@ import contextlib
 import resource
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from functools import partial
 
 import structlog
 from aiohttp import web
@@ -108,7 +107,7 @@ async def _serve(config: Config, number: int, event_log: EventLog, spool: Spool,
         left=lambda: left.depth,
     )
     works: dict[str, Callable[[], Awaitable[None]]] = {
-        "config": partial(_follow, config, sources, publisher if number == 1 else None),
+        "config": Following(config, sources, publisher if number == 1 else None).run,
         "dictionary": sources.learn,
     }
     if number == 1:  # once for the installation
@@ -149,13 +148,22 @@ async def _ops(app: web.Application, settings: Settings, number: int) -> AsyncIt
         yield address
 
 
-async def _follow(config: Config, sources: Sources, publisher: DirectoryPublisher | None) -> None:
-    """Take over sources and directory of a changed leadfold.toml; the rest of it needs a restart."""
-    async for fresh in changes(config):
-        sources.take(fresh.settings)
-        if publisher is not None:
-            publisher.want(fresh.settings)
-        log.info("ingest.reloaded", sources=len(sources.book))
+class Following:
+    """Takes over sources and directory of a changed leadfold.toml; the rest of it needs a restart."""
+
+    def __init__(self, config: Config, sources: Sources, publisher: DirectoryPublisher | None) -> None:
+        self._config = config  # what is taken over: after a failure the next look compares with that
+        self._sources = sources
+        self._publisher = publisher
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async for fresh in changes(self._config):
+            self._sources.take(fresh.settings)
+            if self._publisher is not None:
+                self._publisher.want(fresh.settings)
+            self._config = fresh
+            log.info("ingest.reloaded", sources=len(self._sources.book))
 
 
 class Sources:

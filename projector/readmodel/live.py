@@ -15,6 +15,7 @@ from domain.event import Event
 from domain.facts.registry import FACTS
 from domain.rules import Rules
 from projector.readmodel.history import directory_query, event_of
+from projector.readmodel.tables import check_schema
 
 #: Types of the facts that make the directory.
 DIRECTORY_TYPES: tuple[str, ...] = tuple(sorted(name for name, model in FACTS.items() if model.DIRECTORY))
@@ -61,7 +62,7 @@ async def live_schema(conn: AsyncConnection[Any]) -> str:
         if known and known[0]:
             await cursor.execute(_LIVE)
             if row := await cursor.fetchone():
-                return str(row[0])
+                return check_schema(str(row[0]))
     raise NoLiveBuild("no live build: start the projector once")
 
 

@@ -102,3 +102,42 @@ async def test_a_log_that_becomes_read_only_under_those_who_write(tmp_path: Path
             await settled(service, expected)
     finally:
         disk.gone()
+
+
+@pytest.mark.kafka
+async def test_a_spool_that_becomes_read_only_beside_a_kafka_that_comes_and_goes(
+    make_kafka: MakeKafka, tmp_path: Path, expected: Seen
+) -> None:
+    """While Kafka is there nobody misses the spool; without both it is 503, and nothing that was accepted is lost."""
+    kafka = make_kafka()
+    (place,) = kafka.places
+    disk = FailingDisk(tmp_path / "image", place.data / "spool")
+    real = FailingDisk.available(tmp_path / "scratch")
+    if real:
+        disk.make()
+    try:
+        async with kafka:
+            ingest = kafka.part("ingest 1")
+            kafka.weather("broker", "cut")
+            assert set((await post(place, SENT[:40])).statuses) == {200}, "the spool takes it"
+            if real:
+                disk.fail()
+                refused = await post(place, SENT[40:41], give_up_s=6)
+                assert set(refused.statuses) == {503}, "neither takes it"
+            kafka.weather("broker", "pass")
+            back = await post(place, SENT[40:120], give_up_s=60)
+            assert len(back.accepted) == 80, "Kafka is back"
+            if real:
+                await until(lambda: "eventlog.spool_not_shipped" in ingest.told(), "it cannot be let go")
+            assert set((await post(place, SENT[120:180])).statuses) == {200}, "Kafka takes it alone"
+            ingest.kill()
+            if real:
+                disk.mend()
+            ingest.start()
+            await place.ready("ingest")
+            kafka.weather("broker", "cut")
+            assert set((await post(place, SENT[180:])).statuses) == {200}, "the spool is there again"
+            kafka.weather("broker", "pass")
+            await settled(kafka, expected)
+    finally:
+        disk.gone()

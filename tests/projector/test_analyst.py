@@ -9,8 +9,9 @@ import pytest
 
 from leadfold.cli import sql as command
 from leadfold.config_file import load
+from projector.builds import rebuild
 from projector.database import connect
-from projector.migrate import analyst_conninfo
+from projector.migrate import analyst_conninfo, migrate
 from tests.projector.support import form, opened, project, put, query, settings
 
 WRITES = (
@@ -65,6 +66,37 @@ async def analyst(tmp_path: Path, url: str) -> str:
         await project(log, settings(url))
     async with await connect(url) as conn:
         return await analyst_conninfo(conn, url)
+
+
+async def test_no_lock_of_his_keeps_the_structure_from_being_changed(
+    tmp_path: Path, database_url: str
+) -> None:
+    """Advisory locks are for everybody who may connect; ours is one of a table that he may not touch."""
+    login = await analyst(tmp_path, database_url)
+    given = settings(database_url)
+    with psycopg.connect(login) as his:
+        for key in (0x1EADF01D, 0, 1):  # the first one was ours once
+            his.execute("select pg_advisory_lock(%s)", (key,))
+            his.execute("select pg_advisory_lock_shared(%s, 0)", (key,))
+        his.execute("select count(*) from analytics.client").fetchall()  # and he goes to lunch
+        for refused in (
+            "lock table leadfold.migration in access share mode",
+            "lock table leadfold.build in share mode",
+            "lock table analytics.client in share mode",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), his.transaction():
+                his.execute(refused)
+        query(
+            database_url,
+            "alter table leadfold.build drop column log, drop column stopped, drop column stopped_at",
+        )
+        query(database_url, "alter table leadfold.position drop column mark, drop column mark_offset")
+        query(database_url, "delete from leadfold.migration where number = 4")
+        async with await connect(database_url) as conn:
+            applied = await asyncio.wait_for(migrate(conn), 10)
+        assert applied == ["0004_log_identity.sql"]
+        async with opened(tmp_path) as log:
+            assert (await asyncio.wait_for(rebuild(log, given, switched=False), 20)).build.state == "ready"
 
 
 def shape(url: str) -> Any:

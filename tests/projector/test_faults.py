@@ -16,10 +16,12 @@ from eventlog.contract import Record
 from eventlog.sealing import seal
 from projector import positions
 from projector.batch import Applier, decode
+from projector.builds_store import get as get_build
 from projector.builds_store import prepare
 from projector.database import connect
 from projector.deadletters import listing, retry
 from projector.errors import Fenced, Standby, TooManyDeadLetters
+from projector.readmodel.live import live_schema
 from projector.run import Projector
 from projector.settings import Folding
 from projector.status import projection_status
@@ -60,6 +62,18 @@ async def test_a_zombie_changes_nothing(tmp_path: Path, database_url: str) -> No
         with pytest.raises(Fenced):  # our own step twice: the floor has moved
             await Applier(given).apply(other, 1, decode(records, theirs))
     assert query(database_url, "select count(*) from LIVE.fact") == [(5,)]
+
+
+async def test_a_schema_that_is_no_name_of_ours_gets_into_no_statement(
+    tmp_path: Path, database_url: str
+) -> None:
+    """Names of schemas come out of the database and stand in the text of statements."""
+    async with opened(tmp_path) as log, await connect(database_url) as conn:
+        await project(log, settings(database_url))
+        await conn.execute("update leadfold.build set schema_name = 'build_0001.fact; drop table x --'")
+        for reading in (positions.live_build(conn), get_build(conn, 1), live_schema(conn)):
+            with pytest.raises(ValueError, match="not the schema of a build"):
+                await reading
 
 
 async def test_a_frozen_owner_inside_a_transaction_is_cut_off(tmp_path: Path, database_url: str) -> None:
