@@ -292,9 +292,10 @@ class Spool:
         damaged, self._log = self._log, None
         if damaged is not None:
             await damaged.close()
-        lost = await mend(self.path, self._max_record_bytes)
-        self.set_aside += lost
-        log.error("eventlog.spool_mended", path=str(self.path), lost=lost)
+        lost, counted = await mend(self.path, self._max_record_bytes)
+        self.set_aside += lost if counted else max(lost, 1)  # somebody is to look at it
+        told = lost if counted else f"at least {lost}" if lost else "unknown, perhaps nothing"
+        log.error("eventlog.spool_mended", path=str(self.path), lost=told)
         await self._open()
 
     def _own(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import Final
 
+from domain.defaults import DEFAULT_DICTIONARY
 from ingest.adapters.registry import providers
 from leadfold import doors
 from leadfold.settings import Settings
@@ -35,6 +36,24 @@ def contradictions(settings: Settings) -> list[Found]:
         *_plans(settings),
         *_log(settings),
     ]
+
+
+def doubts(settings: Settings) -> list[Found]:
+    """What is most likely a slip, and may be right: a category or reason that only a CRM's events name."""
+    found: list[Found] = []
+    slip = "rules.{}: no {} {!r} is known here{}; known: {}. Inquiries count by it only if events name it so"
+    for rule, dictionary, own in (
+        ("target_categories", "category", [c.id for c in settings.categories]),
+        ("valid_reasons", "reason", [r.id for r in settings.reasons]),
+    ):
+        known = [*(e.item for e in DEFAULT_DICTIONARY if e.dictionary == dictionary), *own]
+        for name in getattr(settings.rules, rule) if rule in settings.rules.model_fields_set else ():
+            if name not in known:
+                all_known = ", ".join(dict.fromkeys(known))
+                found.append(
+                    (("rules", rule), slip.format(rule, dictionary, name, _near(name, known), all_known))
+                )
+    return found
 
 
 def _twice(section: str, names: Sequence[str], key: str) -> Iterator[Found]:

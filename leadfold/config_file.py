@@ -18,7 +18,8 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError
 from tomlkit.exceptions import ParseError, TOMLKitError
 
-from leadfold.config_checks import contradictions
+from leadfold.config_checks import contradictions, doubts
+from leadfold.field_types import NAME_PATTERN
 from leadfold.settings import Settings
 from leadfold.toml_lines import Lines
 
@@ -29,6 +30,14 @@ SHORT_NAMES = {"LEADFOLD_DATABASE_URL": "LEADFOLD_DATABASE__URL"}
 
 #: Their values never appear in a message.
 _SECRET_KEYS = frozenset({"secret", "key_secret", "password", "url", "signing_secret"})
+
+
+#: What a pattern asks for, in words.
+_PATTERNS = {
+    NAME_PATTERN: "small letters, digits, . - and _, at most 64, a letter or digit at both ends",
+    r"^(https?://[^\s]+)?$": "an address that begins with http:// or https://",
+    r"^[A-Za-z0-9._-]{1,249}$": "letters, digits, . - and _ only",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +62,11 @@ class WrongConfig(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The settings and the file they came from. ``settings.data_dir`` is absolute."""
+    """The settings and the file they came from. ``settings.data_dir`` is absolute. ``doubts``: most likely slips."""
 
     file: Path
     settings: Settings
+    doubts: tuple[Problem, ...] = ()
 
 
 def find_file(given: str | Path | None) -> Path:
@@ -88,7 +98,10 @@ def load(given: str | Path | None = None) -> Config:
         raise WrongConfig([Problem(str(path), f"is not UTF-8 text (byte {error.start})")]) from error
     except OSError as error:
         raise WrongConfig([Problem(str(path), f"cannot be read: {error.strerror}")]) from error
-    return Config(path, parse(text, path))
+    settings = parse(text, path)
+    lines = Lines(text)
+    doubtful = (Problem(_place(where, path, lines), reason, where) for where, reason in doubts(settings))
+    return Config(path, settings, tuple(_in_order(doubtful)))
 
 
 def parse(text: str, path: Path) -> Settings:
@@ -174,6 +187,8 @@ def _problem(error: ErrorDetails, path: Path, lines: Lines, values: Mapping[str,
         case "value_error":
             message = error["msg"].removeprefix("Value error, ")
             reason = f"{name}: {message}" if name else message
+        case "string_pattern_mismatch" if (words := _PATTERNS.get(error["ctx"]["pattern"])) is not None:
+            reason = f"{name}: {words}{_shown(error['input'])}"
         case "literal_error":
             reason = f"{name}: {error['input']!r} is not one of {error['ctx']['expected']}" + _near(
                 str(error["input"]),

@@ -85,9 +85,10 @@ Region = Annotated[str, AfterValidator(_region)]
 """ISO 3166 country."""
 Phone = Annotated[str, AfterValidator(_phone)]
 """Full telephone number, with + or as it is written in Russia; becomes E.164."""
+NAME_PATTERN = r"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$"
 Name = Annotated[
     str,
-    Field(pattern=r"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$", description="small letters, digits, . - and _"),
+    Field(pattern=NAME_PATTERN, description="small letters, digits, . - and _"),
 ]
 """Name of a source: part of its address and of event ids."""
 Key = Annotated[str, Field(min_length=1, max_length=200)]

@@ -18,8 +18,22 @@ class AlreadyRunning(Exception):
         self.pid = pid
 
 
+class CannotLock(OSError):
+    """The folder cannot be written: nothing of Leadfold can run on it."""
+
+    def __init__(self, folder: Path, name: str, error: OSError) -> None:
+        super().__init__(error.errno, error.strerror)
+        self.text = (
+            f"the data folder {folder} cannot be used: its {name} cannot be written"
+            f" ({(error.strerror or str(error)).lower()}). Make it writable for this user, or give another data_dir"
+        )
+
+    def __str__(self) -> str:
+        return self.text
+
+
 class FolderLock:
-    """Holds the file ``name`` in a folder while entered. Raises AlreadyRunning.
+    """Holds the file ``name`` in a folder while entered. Raises AlreadyRunning, CannotLock.
 
     The file stays: only the lock means something.
     """
@@ -30,9 +44,12 @@ class FolderLock:
         self._fd: int | None = None
 
     def __enter__(self) -> Self:
-        if not self._folder.exists():
-            self._folder.mkdir(mode=0o700, parents=True)
-        descriptor = os.open(self._folder / self._name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            if not self._folder.exists():
+                self._folder.mkdir(mode=0o700, parents=True)
+            descriptor = os.open(self._folder / self._name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise CannotLock(self._folder, self._name, error) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

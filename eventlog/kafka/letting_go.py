@@ -40,8 +40,15 @@ async def drop_producer(producer: AIOKafkaProducer) -> None:
 
 async def stop_consumer(consumer: AIOKafkaConsumer, patience_s: float) -> None:
     """Leave the group and stop within ``patience_s`` seconds, else by force. Never raises."""
-    if await _within(consumer.stop(), patience_s):
-        return
+    try:
+        if not await _within(consumer.stop(), patience_s):
+            await _drop_consumer(consumer)
+    finally:
+        # Cancelled before its stop began, it would call itself unclosed on the terminal.
+        consumer._closed = True
+
+
+async def _drop_consumer(consumer: AIOKafkaConsumer) -> None:
     coordinator, fetcher = consumer._coordinator, consumer._fetcher
     names = ("_coordination_task", "_heartbeat_task", "_commit_refresh_task", "_reset_committed_task")
     tasks: list[Any] = [getattr(coordinator, name, None) for name in names]

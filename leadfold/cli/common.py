@@ -75,12 +75,15 @@ def use_config(path: str) -> None:
     os.environ["LEADFOLD_CONFIG"] = str(Path(path).expanduser().absolute())
 
 
-def config() -> Config:
-    """The configuration; with problems it prints all of them and ends with exit code 2."""
+def config(*, doubts: bool = True) -> Config:
+    """The configuration; with problems it prints all of them and ends with exit code 2. ``doubts``: say slips too."""
     from leadfold.config_file import WrongConfig, load
 
     try:
-        return load(_given[0] if _given else None)
+        found = load(_given[0] if _given else None)
+        for doubt in found.doubts if doubts else ():
+            err.print(str(doubt), style="yellow", markup=False)
+        return found
     except WrongConfig as error:
         err.print(f"[bold red]Wrong configuration[/], {len(error.problems)} problem(s):", style="red")
         for problem in error.problems:

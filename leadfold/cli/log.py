@@ -173,7 +173,13 @@ async def _tail(
 
     async with event_log(settings) as log:
         offsets = {partition: following for partition, (_, following) in (await log.bounds()).items()}
-        for stored in await newest(log, count, wanted=wanted if type_ or source else None):
+        found = await newest(log, count, wanted=wanted if type_ or source else None)
+        names = [known.name for known in settings.sources]
+        # the log may know one that is not configured any more
+        if source is not None and source not in names and not (found or await _speaks(log, source)):
+            known = f"known: {', '.join(names)}" if names else "there are none yet"
+            fail(f"there is no source {source!r}, and the log has no event of one; {known}", Exit.USAGE)
+        for stored in found:
             _show_line(stored, as_json)
         while follow:
             for partition, offset in list(offsets.items()):
@@ -183,6 +189,13 @@ async def _tail(
                         _show_line(stored, as_json)
                     offsets[partition] = stored.offset + 1
             await asyncio.sleep(0.3)
+
+
+async def _speaks(log: EventLog, source: str) -> bool:
+    """Whether there is an event of a source, of whatever type."""
+    from leadfold.log_reading import newest
+
+    return bool(await newest(log, 1, wanted=lambda told: told.source_name == source))
 
 
 def _show_line(stored: StoredRecord, as_json: bool) -> None:

@@ -25,10 +25,11 @@ def register(app: typer.Typer) -> None:
 def prepare(part: str) -> Config:
     """Configuration and logs of a part."""
     from leadfold import logs
-    from leadfold.supervisor import follow_parent
+    from leadfold.supervisor import PARENT_PIPE, follow_parent
 
+    alone = PARENT_PIPE not in os.environ  # else `leadfold run` has said it
     follow_parent()
-    current = config()
+    current = config(doubts=alone)
     logs.setup(part, current.settings.logging.level)
     return current
 

@@ -98,6 +98,8 @@ async def changes(config: Config) -> AsyncGenerator[Config, None]:
             continue
         if fresh.settings != current.settings:
             log.info("config.changed")
+            for doubt in fresh.doubts:
+                log.warning("config.doubtful", problem=str(doubt))
             current = fresh
             yield fresh
 

@@ -63,6 +63,52 @@ def test_wrong_sources_are_refused_and_change_nothing(shop: Installation) -> Non
     assert shop.config.read_text() == before
 
 
+def test_a_name_is_asked_for_in_words(shop: Installation) -> None:
+    wrong = shop.call("sources", "add", "MAIN", "--provider", "sipuni")
+    assert wrong.returncode == 2
+    assert "name: small letters, digits, . - and _" in wrong.stderr
+    assert "(it is 'MAIN')" in wrong.stderr
+    assert "^[a-z" not in wrong.stderr
+
+
+def test_a_category_that_nobody_knows_is_said_and_no_error(shop: Installation) -> None:
+    """It may come as an event of the CRM; most likely it is a slip."""
+    text = shop.config.read_text()
+    own = (
+        '[rules]\ntarget_categories = ["repiar", "tuning"]\n[[categories]]\nid = "tuning"\nlabel = "Тюнинг"\n'
+    )
+    shop.config.write_text(text + own)
+    done = shop.call("sources", "list", "--json")
+    assert (done.returncode, done.stdout.strip()) == (0, "[]")
+    told = done.stderr
+    assert f"{shop.config}:{text.count(chr(10)) + 2}: rules.target_categories: no category 'repiar'" in told
+    assert "did you mean 'repair'?" in told
+    assert "known: repair, parts, continuation, order_status, other, tuning" in told
+    shop.config.write_text(text + own.replace("repiar", "repair"))
+    assert "category" not in shop.call("sources", "list").stderr
+
+
+def test_a_source_that_does_not_exist_has_no_quiet_log(shop: Installation) -> None:
+    shop.ok("log", "create")
+    none = shop.call("log", "tail", "--source", "nosuch")
+    assert (none.returncode, none.stdout) == (2, "")
+    assert "there is no source 'nosuch'" in none.stderr
+    assert "there are none yet" in none.stderr
+    shop.ok("sources", "add", "main", "--provider", "sipuni")
+    assert "known: main" in shop.call("log", "tail", "--source", "nosuch").stderr
+    assert shop.ok("log", "tail", "--source", "main") == ""
+
+
+def test_a_data_folder_that_takes_nothing_is_said(shop: Installation) -> None:
+    (shop.folder / "data" / "run.lock").mkdir(parents=True)
+    for folder in (str(shop.folder / "data"), "/sys/leadfold"):  # where not even root may write
+        refused = shop.call("run", env={"LEADFOLD_DATA_DIR": folder})
+        assert refused.returncode == 1
+        assert f"the data folder {folder} cannot be used: its run.lock cannot be written" in refused.stderr
+        assert "give another data_dir" in refused.stderr
+        assert "Traceback" not in refused.stderr
+
+
 def test_an_office_nobody_described_is_added_and_a_misspelt_one_refused(shop: Installation) -> None:
     added = shop.json("sources", "add", "main", "--provider", "sipuni", "--office", "center")
     assert added["office"] == "center"

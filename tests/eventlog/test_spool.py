@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from eventlog.contract import (
     AppendFailed,
@@ -233,6 +234,18 @@ async def test_a_file_that_is_no_database_any_more_is_replaced(tmp_path: Path) -
         assert spool.depth == 1
     [damaged] = damaged_files(tmp_path)
     assert damaged.read_bytes().startswith(b"\x00garbage")
+
+
+async def test_of_a_file_that_nobody_can_read_it_is_not_said_that_something_was_lost(tmp_path: Path) -> None:
+    path = tmp_path / "spool.db"
+    async with Spool(path):
+        pass
+    path.write_bytes(b"\x00garbage" * 5000)
+    with capture_logs() as told:
+        async with Spool(path) as spool:
+            assert spool.set_aside == 1, "somebody is to look at it"
+    (mended,) = (line for line in told if line["event"] == "eventlog.spool_mended")
+    assert mended["lost"] == "unknown, perhaps nothing"
 
 
 async def test_a_file_that_is_damaged_while_it_is_empty_and_open_is_mended(
