@@ -1,4 +1,4 @@
-"""The front doors of one installation: `[ingest] processes` of them share an address (docs/adr/0014).
+"""The front doors of one installation: `[ingest] processes` of them share an address (docs/adr/0015).
 
 The kernel spreads connections over all sockets that listen on one address with ``SO_REUSEPORT``. So each front door binds
 for itself: one that dies takes its own connections along, and new ones go to the others at once. The price is that the

@@ -53,7 +53,21 @@ def stale(root: Path = ROOT) -> list[str]:
 
 def problems(root: Path = ROOT) -> list[str]:
     """Everything that is wrong with the documentation of the tree at ``root``, one line each."""
-    return [*stale(root), *docs_claims.untrue(root, documents(root))]
+    return [*stale(root), *docs_claims.untrue(root, documents(root)), *numbered_twice(root)]
+
+
+def numbered_twice(root: Path) -> list[str]:
+    """Decisions that have the number of another one, or another number than their title."""
+    seen: dict[str, str] = {}
+    found = []
+    for path in sorted((root / "docs" / "adr").glob("[0-9]*.md")):
+        number = path.name[:4]
+        if number in seen:
+            found.append(f"docs/adr/{path.name}: {number} is the number of {seen[number]}")
+        if not path.read_text(encoding="utf-8").startswith(f"# {number}. "):
+            found.append(f"docs/adr/{path.name}: its title has another number")
+        seen[number] = path.name
+    return found
 
 
 def main() -> int:

@@ -66,6 +66,19 @@ def test_an_old_table_is_found(tmp_path: Path) -> None:
     assert not any("settings.md" in line for line in docs.stale(tmp_path))
 
 
+def test_two_decisions_of_one_number_are_found(tmp_path: Path) -> None:
+    folder = tmp_path / "docs" / "adr"
+    folder.mkdir(parents=True)
+    (folder / "0001-a.md").write_text("# 0001. A\n", encoding="utf-8")
+    (folder / "TEMPLATE.md").write_text("# NNNN. Title\n", encoding="utf-8")
+    assert docs.numbered_twice(tmp_path) == []
+    (folder / "0001-b.md").write_text("# 0002. B\n", encoding="utf-8")
+    assert docs.numbered_twice(tmp_path) == [
+        "docs/adr/0001-b.md: 0001 is the number of 0001-a.md",
+        "docs/adr/0001-b.md: its title has another number",
+    ]
+
+
 def test_every_setting_has_a_meaning_and_a_line_in_the_template() -> None:
     template = (docs.ROOT / "leadfold" / "leadfold.template.toml").read_text(encoding="utf-8")
     for one in docs_tables.settings():
