@@ -103,7 +103,7 @@ async def mend(path: Path, max_record_bytes: int) -> tuple[int, bool]:
     copy = beside(path, ".mending")
     _remove(copy)
     lost, counted = 0, True
-    fresh = EmbeddedLog(copy, max_record_bytes=max_record_bytes)
+    fresh = EmbeddedLog(copy, shared=False, max_record_bytes=max_record_bytes)
     await fresh.start()
     try:
         rows = salvage(path)

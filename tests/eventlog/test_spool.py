@@ -220,7 +220,10 @@ async def test_a_page_torn_out_of_the_middle_costs_only_its_own_records(
         assert stored == [each for each in sent if each in stored]
         assert len(stored) + drainer.counters["set_aside"] == 400
         await spool.put([record(1)], deadline_s=5)
-    assert damaged_files(tmp_path)
+    damaged = damaged_files(tmp_path)
+    assert damaged
+    left = {found.name for found in tmp_path.glob("spool*")} - {found.name for found in damaged}
+    assert left == {"spool.db", "spool.db.lock"}, "what mending needed is gone"
 
 
 async def test_a_file_that_is_no_database_any_more_is_replaced(tmp_path: Path) -> None:
