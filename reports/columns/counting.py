@@ -106,20 +106,19 @@ def distinct(
     """
     found = []
     clients, width = int(client.max(initial=0)) + 1, len(flags)
-    mask = (1 << width) - 1
     for depth in range(len(levels) + 1):
         node, place = nodes(levels[:depth], len(client))
         key = ((node.astype(np.int64) * clients + client) << width) | bits
         key.sort()
         pair = key >> width
-        first = (
-            np.flatnonzero(np.concatenate(([True], pair[1:] != pair[:-1]))) if len(pair) else np.zeros(0, int)
-        )
-        held = np.bitwise_or.reduceat(key & mask, first) if len(first) else key
-        of, held = (pair[first] // clients).astype(np.int32), held.astype(np.int16)
-        counted = {
-            flag: np.bincount(of[has(held, flag, flags)], minlength=len(place)).tolist() for flag in flags
-        }
+        bounds = np.arange(len(place) + 1, dtype=np.int64) * clients
+        counted = {}
+        for n, flag in enumerate(flags):
+            held = pair[key & (1 << n) != 0]  # sorted by node and client
+            first = np.ones(len(held), bool)
+            first[1:] = held[1:] != held[:-1]
+            others = held[first]
+            counted[flag] = np.diff(np.searchsorted(others, bounds)).tolist()
         found.append((place, counted))
     return found
 
