@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from domain.event import Event
 from eventlog.contract import StoredRecord
-from eventlog.identity import Mark, digest
 from eventlog.sealing import Undecodable, unseal
 from projector import facts, groups, letters
 from projector.database import ISOLATED, Connection
@@ -19,6 +20,9 @@ from projector.letters import Letter
 from projector.positions import Advance, Held, advance, read_build
 from projector.refold import FoldOutcome, claim_dirty, fold_groups
 from projector.settings import ProjectorSettings
+
+#: Records that are opened at once while others wait.
+_SLICE: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +69,34 @@ class Outcome:
     directory_changed: bool = False
 
 
+Items = dict[int, list[Item]]
+"""Opened records by partition, in the order of the log."""
+
+
 def decode(records: Mapping[int, Sequence[StoredRecord]], held: Mapping[int, Held]) -> Batch:
     """Open the records of a poll; each partition of ``records`` must be in ``held``."""
+    return batch_of(records, {p: [open_record(one) for one in found] for p, found in records.items()}, held)
+
+
+async def open_softly(records: Mapping[int, Sequence[StoredRecord]]) -> Items:
+    """Open records in the pauses of other work: every millisecond or so it gets its turn."""
+    items: Items = {}
+    for partition, found in records.items():
+        opened = items[partition] = []
+        for at in range(0, len(found), _SLICE):
+            opened += [open_record(one) for one in found[at : at + _SLICE]]
+            await asyncio.sleep(0)
+    return items
+
+
+def batch_of(records: Mapping[int, Sequence[StoredRecord]], opened: Items, held: Mapping[int, Held]) -> Batch:
+    """Opened records with their steps; each partition of ``records`` must be in ``held``."""
     items: list[Item] = []
     steps: list[Advance] = []
     for partition, stored in sorted(records.items()):
         last_time: datetime | None = None
         last_received: datetime | None = None
-        for one in stored:
-            item = open_record(one)
+        for item in opened[partition]:
             items.append(item)
             if isinstance(item.content, Arrival):
                 event = item.content.event
@@ -81,15 +104,7 @@ def decode(records: Mapping[int, Sequence[StoredRecord]], held: Mapping[int, Hel
                 last_received = max(last_received or event.received, event.received)
         mine = held[partition]
         steps.append(
-            Advance(
-                partition,
-                mine.next_offset,
-                stored[-1].offset + 1,
-                mine.epoch,
-                last_time,
-                last_received,
-                Mark(stored[-1].offset, digest(stored[-1].record)),
-            )
+            Advance(partition, mine.next_offset, stored[-1].offset + 1, mine.epoch, last_time, last_received)
         )
     return Batch(tuple(items), tuple(steps))
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping
+from contextlib import aclosing
 
 from domain.rows import TABLES
 from eventlog.contract import EventLog
 from projector import builds_store, origin, positions
-from projector.batch import Applier, Batch
+from projector.batch import Applier
 from projector.builds_store import Build
 from projector.database import Connection
 from projector.positions import Held
@@ -156,25 +156,11 @@ class Filling:
                 yield Stretch(partition, self._held[partition].next_offset, end)
 
     async def _store(self, until: Mapping[int, int], phase: str) -> None:
-        """All records below ``until``, facts only; reading and decoding go on while Postgres works."""
+        """All records below ``until``, facts only."""
         stretches = list(self._stretches(until))
         total = sum(one.end - one.at for one in stretches)
         done = 0
         self._progress(phase, 0, total)
-        waiting: asyncio.Queue[Batch | None] = asyncio.Queue(maxsize=1)
-        reader = asyncio.create_task(self._read_all(stretches, waiting))
-        try:
-            while (batch := await _next(waiting, reader)) is not None:
-                await self._applier.apply(self._conn, self._build.build_id, batch, fold=False)
-                for step in batch.steps:
-                    done += step.next_offset - step.floor
-                    self._held[step.partition] = Held(step.next_offset, step.epoch)
-                self._progress(phase, done, total)
-        finally:
-            reader.cancel()
-            await asyncio.gather(reader, return_exceptions=True)
-
-    async def _read_all(self, stretches: Iterable[Stretch], waiting: asyncio.Queue[Batch | None]) -> None:
         for stretch in stretches:
             found = batches(
                 self._log,
@@ -184,9 +170,13 @@ class Filling:
                 size=self._settings.limits.bulk_records,
                 known_before=self._build.known_before,
             )
-            async for batch in found:
-                await waiting.put(batch)
-        await waiting.put(None)
+            async with aclosing(found):
+                async for batch in found:
+                    await self._applier.apply(self._conn, self._build.build_id, batch, fold=False)
+                    for step in batch.steps:
+                        done += step.next_offset - step.floor
+                        self._held[step.partition] = Held(step.next_offset, step.epoch)
+                    self._progress(phase, done, total)
 
     async def _analyze(self, *tables: str) -> None:
         for table in tables:
@@ -197,15 +187,3 @@ def _pieces(stretches: Iterable[Stretch], most: int) -> Iterable[Stretch]:
     for one in stretches:
         for at in range(one.at, one.end, most):
             yield Stretch(one.partition, at, min(at + most, one.end))
-
-
-async def _next(waiting: asyncio.Queue[Batch | None], reader: asyncio.Task[None]) -> Batch | None:
-    """The next batch; raises what the reader raised."""
-    getting = asyncio.ensure_future(waiting.get())
-    try:
-        await asyncio.wait({getting, reader}, return_when=asyncio.FIRST_COMPLETED)
-        if reader.done() and reader.exception() is not None:
-            reader.result()
-        return await getting
-    finally:
-        getting.cancel()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from eventlog.contract import EventLog, RecordCorrupt
 from eventlog.sealing import Undecodable
-from projector.batch import Applier, Batch, Item, decode
+from projector.batch import Applier, Batch, Item, batch_of, open_softly
 from projector.errors import BuildError, ProjectorStopped
 from projector.facts import Arrival, Place
 from projector.positions import Advance, Held
@@ -31,31 +32,43 @@ async def batches(
     *,
     size: int,
     known_before: datetime | None,
-) -> AsyncIterator[Batch]:
+) -> AsyncGenerator[Batch]:
     """The records of a stretch in batches of at most ``size``, each with its step under ``epoch``.
 
-    What was received at or after ``known_before`` is left out.
+    What was received at or after ``known_before`` is left out. Each batch is read and opened while the one before it
+    is worked on; whoever leaves early closes the generator.
 
     Raises:
         ProjectorStopped: a record cannot be read and is no dead letter of the live build (`Applier.excuse`).
         BuildError: the log ends within the stretch.
     """
+    coming = asyncio.ensure_future(_read(event_log, stretch, epoch, size))
+    try:
+        while True:
+            batch = await coming
+            following = replace(stretch, at=batch.steps[0].next_offset)
+            if following.at < stretch.end:
+                coming = asyncio.ensure_future(_read(event_log, following, epoch, size))
+            _check(batch, applier)
+            yield _known(batch, known_before)
+            if following.at >= stretch.end:
+                return
+    finally:
+        coming.cancel()
+        await asyncio.gather(coming, return_exceptions=True)
+
+
+async def _read(event_log: EventLog, stretch: Stretch, epoch: int, size: int) -> Batch:
     partition, at, end = stretch.partition, stretch.at, stretch.end
-    while at < end:
-        try:
-            records = await event_log.read(partition, at, max_records=min(size, end - at), max_wait_s=5.0)
-        except RecordCorrupt as error:
-            fault = Item(Place(partition, error.offset), Undecodable(error.reason, None))
-            batch = Batch((fault,), (Advance(partition, at, error.offset + 1, epoch),))
-        else:
-            if not records:
-                raise BuildError(
-                    f"partition {partition}: the log gives nothing at {at}, though it goes on to {end}"
-                )
-            batch = decode({partition: records}, {partition: Held(at, epoch)})
-        at = batch.steps[0].next_offset
-        _check(batch, applier)
-        yield _known(batch, known_before)
+    try:
+        found = await event_log.read(partition, at, max_records=min(size, end - at), max_wait_s=5.0)
+    except RecordCorrupt as error:
+        fault = Item(Place(partition, error.offset), Undecodable(error.reason, None))
+        return Batch((fault,), (Advance(partition, at, error.offset + 1, epoch),))
+    if not found:
+        raise BuildError(f"partition {partition}: the log gives nothing at {at}, though it goes on to {end}")
+    records = {partition: found}
+    return batch_of(records, await open_softly(records), {partition: Held(at, epoch)})
 
 
 def _check(batch: Batch, applier: Applier) -> None:

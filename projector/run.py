@@ -17,18 +17,18 @@ from eventlog.contract import (
     LogUnavailable,
     PositionLost,
     RecordCorrupt,
-    StoredRecord,
     Subscription,
 )
 from eventlog.sealing import Undecodable
 from projector import garbage, origin, positions
 from projector.backlog import Backlog
-from projector.batch import Applier, Batch, Item, Outcome, decode
+from projector.batch import Applier, Batch, Item, Outcome, batch_of
 from projector.builds_store import prepare
 from projector.database import GONE, ISOLATED, RETRYABLE, is_gone, retrying, within
 from projector.errors import Fenced, ProjectorStopped, Standby
 from projector.facts import Place
 from projector.helper import Helper
+from projector.intake import Intake, Opened
 from projector.letters import DeadLetterLimit, reason_of
 from projector.link import Link
 from projector.metrics import Counters
@@ -75,6 +75,7 @@ class Projector:
         self._dead = DeadLetterLimit(settings.limits)
         self._link = Link(settings)
         self._build_id: int | None = None
+        self._intake: Intake | None = None
         self._held: dict[int, Held] = {}
         self._counters = Counters()
         self._backlog = Backlog(settings.limits)
@@ -155,11 +156,13 @@ class Projector:
         await self._link.renew()
         self._build_id = await self._link.ask(prepare(self._link.conn, self._settings))
         subscription = self._log.subscribe(GROUP)
+        steady = self._log.engine == "embedded"
+        self._intake = intake = Intake(subscription, self._limits.batch_bytes, steady=steady)
         try:
             await subscription.start(self._assigned, self._revoked)
             noted = False
             while not stop.is_set():
-                await self._turn(subscription)
+                await self._turn(subscription, intake)
                 garbage.between()  # when the records of the turn are gone
                 self._begun = True  # a spare one too
                 if self._held and not noted:
@@ -167,28 +170,29 @@ class Projector:
                     noted = True
             await self._give_back()
         finally:
+            await intake.drop()
             await subscription.close()
             self._held = {}
 
-    async def _turn(self, subscription: Subscription) -> None:
+    async def _turn(self, subscription: Subscription, intake: Intake) -> None:
         wait_s = _POLL_S
         if self._held and self._dirty:  # what is stored waits to be folded
             wait_s = _BULK_POLL_S if self._backlog.bulk else 0.0
         try:
-            records = await subscription.poll(max_records=self._backlog.size, max_wait_s=wait_s)
+            taken = await intake.take(size=self._backlog.size, wait_s=wait_s, ahead=self._backlog.bulk)
         except RecordCorrupt as error:
             await self._bury_corrupt(subscription, error)
             return
-        records = {p: found for p, found in records.items() if p in self._held and found}
-        if records:
+        parts = [part for part in taken if any(p in self._held for p in part.records)]
+        if parts:
             self._backlog.log_up = True  # an empty poll says nothing: an unreachable Kafka looks the same
             if self._backlog.behind is None:  # the first ones: are they the beginning of many?
                 await self._backlog.look(self._log, self._held, empty=False)
-            await self._take_in(subscription, records)
+            await self._take_in(subscription, parts)
         elif self._held:
             await self._idle()
         # also with nothing to do: a spare one must know whether the log is there
-        await self._backlog.look(self._log, self._held, empty=not records)
+        await self._backlog.look(self._log, self._held, empty=not parts)
         if self._held:
             await self._fold_some()
             self._let_help()
@@ -214,14 +218,17 @@ class Projector:
         lost = {p: self._held.pop(p) for p in partitions if p in self._held}
         log.info("projector.revoked", partitions=sorted(lost))
 
-    async def _take_in(self, subscription: Subscription, records: dict[int, list[StoredRecord]]) -> None:
-        for partition, found in records.items():
-            expected = self._held[partition].next_offset
-            self._counters.gaps += found[-1].offset + 1 - expected - len(found)
-        for part in _bounded(records, self._limits.batch_bytes):
-            if not await self._apply(subscription, decode(part, self._held)):
+    async def _take_in(self, subscription: Subscription, parts: Sequence[Opened]) -> None:
+        taken: set[int] = set()
+        for part in parts:
+            records = {p: found for p, found in part.records.items() if p in self._held}
+            for partition, found in records.items():
+                expected = self._held[partition].next_offset
+                self._counters.gaps += found[-1].offset + 1 - expected - len(found)
+            if not await self._apply(subscription, batch_of(records, part.items, self._held)):
                 return  # nothing of it is acknowledged, and the subscription was set back to before it
-        await subscription.commit_hint({p: self._held[p].next_offset for p in records if p in self._held})
+            taken.update(records)
+        await subscription.commit_hint({p: self._held[p].next_offset for p in taken if p in self._held})
 
     async def _apply(self, subscription: Subscription, batch: Batch) -> bool:
         """Apply a batch, or what of it can be applied; False when the database was away and we start over."""
@@ -336,6 +343,8 @@ class Projector:
         """Stay in the group while Postgres is away; then go on where the database says we are."""
         self._counters.database_lost += 1
         log.warning("projector.database_away", build=self._build_id)
+        if self._intake is not None:
+            await self._intake.drop()
         subscription.pause(self._held)
         found: dict[int, Held] | None = None
         while found is None:
@@ -378,18 +387,3 @@ class Projector:
 async def _sleep(stop: asyncio.Event, seconds: float) -> None:
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(stop.wait(), seconds)
-
-
-def _bounded(records: dict[int, list[StoredRecord]], limit: int) -> list[dict[int, list[StoredRecord]]]:
-    """The same records in parts of at most ``limit`` bytes (but at least one record each)."""
-    parts: list[dict[int, list[StoredRecord]]] = [{}]
-    size = 0
-    for partition, found in records.items():
-        for one in found:
-            weight = len(one.record.value) + 500
-            if size and size + weight > limit:
-                parts.append({})
-                size = 0
-            parts[-1].setdefault(partition, []).append(one)
-            size += weight
-    return parts

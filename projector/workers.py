@@ -8,7 +8,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 from eventlog.contract import EventLog, LogError
 from projector import builds_store, garbage
-from projector.batch import Applier
+from projector.batch import Applier, Batch
 from projector.builds_store import Build
 from projector.database import Connection, connect, retrying
 from projector.errors import BuildError
@@ -169,6 +169,8 @@ class Process:
         self.applier = Applier(settings, strict=strict)
         self.conn: Connection | None = None
         self.log: EventLog | None = None
+        self.reading: AsyncGenerator[Batch] | None = None
+        self.reached: Stretch | None = None
 
     async def fold(self) -> Folded:
         """Fold for about a second."""
@@ -204,9 +206,7 @@ class Process:
     async def _store(self, conn: Connection, log: EventLog, build: Build, stretch: Stretch) -> Advance:
         until = time.monotonic() + _REPORT_S
         step = Advance(stretch.partition, stretch.at, stretch.at, 0)
-        size = self.settings.limits.bulk_records
-        found = batches(log, self.applier, stretch, 0, size=size, known_before=build.known_before)
-        async for batch in found:
+        async for batch in await self._reading(log, build, stretch):
             async for attempt in retrying():  # another process stored facts of the same groups
                 with attempt:
                     await self.applier.apply(conn, self.build_id, replace(batch, steps=()), fold=False)
@@ -220,7 +220,17 @@ class Process:
             )
             if time.monotonic() > until:
                 break
+        self.reached = replace(stretch, at=step.next_offset)
         return step
+
+    async def _reading(self, log: EventLog, build: Build, stretch: Stretch) -> AsyncGenerator[Batch]:
+        """The batches of a stretch; goes on where the last call stopped, with what is read ahead already."""
+        if self.reading is None or self.reached != stretch:
+            if self.reading is not None:
+                await self.reading.aclose()
+            size = self.settings.limits.bulk_records
+            self.reading = batches(log, self.applier, stretch, 0, size=size, known_before=build.known_before)
+        return self.reading
 
     async def _connection(self) -> Connection:
         if self.conn is None:
