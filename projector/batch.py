@@ -11,6 +11,7 @@ from uuid import UUID
 
 from domain.event import Event
 from eventlog.contract import StoredRecord
+from eventlog.identity import Mark, digest
 from eventlog.sealing import Undecodable, unseal
 from projector import facts, groups, letters
 from projector.database import ISOLATED, Connection
@@ -73,11 +74,6 @@ Items = dict[int, list[Item]]
 """Opened records by partition, in the order of the log."""
 
 
-def decode(records: Mapping[int, Sequence[StoredRecord]], held: Mapping[int, Held]) -> Batch:
-    """Open the records of a poll; each partition of ``records`` must be in ``held``."""
-    return batch_of(records, {p: [open_record(one) for one in found] for p, found in records.items()}, held)
-
-
 async def open_softly(records: Mapping[int, Sequence[StoredRecord]]) -> Items:
     """Open records in the pauses of other work: every millisecond or so it gets its turn."""
     items: Items = {}
@@ -104,7 +100,15 @@ def batch_of(records: Mapping[int, Sequence[StoredRecord]], opened: Items, held:
                 last_received = max(last_received or event.received, event.received)
         mine = held[partition]
         steps.append(
-            Advance(partition, mine.next_offset, stored[-1].offset + 1, mine.epoch, last_time, last_received)
+            Advance(
+                partition,
+                mine.next_offset,
+                stored[-1].offset + 1,
+                mine.epoch,
+                last_time,
+                last_received,
+                Mark(stored[-1].offset, digest(stored[-1].record)),
+            )
         )
     return Batch(tuple(items), tuple(steps))
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,9 +23,11 @@ from domain.identity import client_id, event_id, row_id
 from domain.refs import Strength, bare, strength
 from domain.rows import TABLES, ClientAliasRow, ClientRow, Rows, TouchRow
 from domain.said import partition_key
-from eventlog.contract import EventLog, Position
+from eventlog.contract import EventLog, Position, StoredRecord
 from eventlog.embedded import EmbeddedLog
 from eventlog.sealing import seal
+from projector.batch import Batch, batch_of, open_record
+from projector.positions import Held
 from projector.run import Projector
 from projector.settings import Folding, Limits, ProjectorSettings
 from projector.wait import wait_visible
@@ -194,6 +196,11 @@ def settings(url: str, *, owner: str = "one", folding: Folding = FOLDING, **limi
     return ProjectorSettings(
         database_url=url, folding=folding, owner=owner, limits=replace(Limits(stale_owner_s=3.0), **limits)
     )
+
+
+def decode(records: Mapping[int, Sequence[StoredRecord]], held: Mapping[int, Held]) -> Batch:
+    """Records of a poll as a batch."""
+    return batch_of(records, {p: [open_record(one) for one in found] for p, found in records.items()}, held)
 
 
 async def put(log: EventLog, events: Iterable[Event]) -> list[Position]:

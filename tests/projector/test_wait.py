@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from projector import positions, wait
-from projector.batch import Applier, decode
+from projector.batch import Applier
 from projector.database import Connection, connect
 from projector.directory_watch import BuildState
 from tests.projector import support
-from tests.projector.support import call, opened, project, put, settings
+from tests.projector.support import call, decode, opened, project, put, settings
 
 
 async def test_a_directory_that_changes_between_two_questions(
