@@ -15,7 +15,7 @@ from domain.rows import Rows
 from eventlog.contract import Record
 from eventlog.sealing import seal
 from projector import positions
-from projector.batch import Applier, decode
+from projector.batch import Applier
 from projector.builds_store import get as get_build
 from projector.builds_store import prepare
 from projector.database import connect
@@ -29,6 +29,7 @@ from projector.wait import wait_visible
 from tests.projector import support
 from tests.projector.support import (
     call,
+    decode,
     opened,
     poison,
     project,
