@@ -42,7 +42,7 @@ class FactPlace(NamedTuple):
     dead: bool
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=50_000)
 def node_key(ref: str) -> int:
     """The node of a ref in the table ``ref``: 64 bits of a hash over the bare ref.
 
