@@ -109,14 +109,14 @@ async def test_two_processes_write_and_each_is_killed_in_turn(tmp_path: Path) ->
     """Under load: what was acknowledged is there, offsets have no hole, and neither starves the other."""
     path = tmp_path / "events.db"
     promised: dict[int, tuple[str, int]] = {}
-    steady = start_writer(path, "steady", 16)
+    steady = start_writer(path, "steady", 4)
     await asyncio.to_thread(first_line, steady)
     reading = asyncio.create_task(asyncio.to_thread(acknowledged, steady))  # or its pipe is full soon
     shares = []
-    for round_ in range(4):
-        process = start_writer(path, f"round-{round_}", 16)
+    for round_ in range(3):
+        process = start_writer(path, f"round-{round_}", 4)
         await asyncio.to_thread(first_line, process)
-        await asyncio.sleep(0.7)
+        await asyncio.sleep(0.4)
         process.kill()
         told = await asyncio.to_thread(acknowledged, process)
         assert not promised.keys() & told.keys(), "an offset was given twice"
