@@ -31,7 +31,7 @@ class Connection(web.RequestHandler):
     __slots__ = ("_beginning", "_held", "_lane", "_told", "head_since", "line", "partial", "unread_since")
 
     def __init__(
-        self, manager: Listener, lane: Lane | None, *, loop: asyncio.AbstractEventLoop, **settings: Any
+        self, manager: Listener, lane: Lane, *, loop: asyncio.AbstractEventLoop, **settings: Any
     ) -> None:
         super().__init__(manager, loop=loop, **settings)
         self._lane = lane
@@ -199,7 +199,7 @@ class Connection(web.RequestHandler):
 class Listener(web.Server):
     """All connections of one application."""
 
-    def __init__(self, usual: web.Server, limits: Limits, lane: Lane | None) -> None:
+    def __init__(self, usual: web.Server, limits: Limits, lane: Lane) -> None:
         super().__init__(
             usual.request_handler,
             request_factory=usual.request_factory,
@@ -267,9 +267,8 @@ def escaped(data: bytes) -> bytes:
 class Connections:
     """Serves an application by connections of ours, by whatever runner it is started."""
 
-    def __init__(self, app: web.Application, limits: Limits) -> None:
-        #: The short way of deliveries, once there is a front door.
-        self.lane: Lane | None = None
+    def __init__(self, app: web.Application, limits: Limits, lane: Lane) -> None:
+        self._lane = lane
         self._limits = limits
         self._listeners: list[Listener] = []
         # aiohttp has no public way to choose the protocol of an application
@@ -287,7 +286,7 @@ class Connections:
         return sum(one.closed[why] for one in self._listeners)
 
     def _make(self, **settings: Any) -> Listener:
-        listener = Listener(self._aiohttps(**settings), self._limits, self.lane)
+        listener = Listener(self._aiohttps(**settings), self._limits, self._lane)
         self._listeners.append(listener)
         return listener
 

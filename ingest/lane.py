@@ -11,26 +11,34 @@ from __future__ import annotations
 import asyncio
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
-from aiohttp import HttpVersion11
+from aiohttp import HttpVersion11, StreamReader
 from aiohttp.http_parser import RawRequestMessage
 
 from eventlog.contract import AppendFailed, Position, RecordTooLarge
 from ingest import wire
 from ingest.adapters.contract import Adapter, Answer
 from ingest.delivery import Delivery
+from ingest.door import FrontDoor, Sealed
 from ingest.heads import Heads
 from ingest.sources import SourceConfig
 
-if TYPE_CHECKING:
-    from aiohttp import StreamReader
-
-    from ingest.app import FrontDoor, Sealed
-    from ingest.connections import Connection
-
 #: Larger pieces may be held back by aiohttp's flow control.
 _LARGEST: Final = 32 * 1024
+
+
+class Caller(Protocol):
+    """A connection, as the short way sees it."""
+
+    def begin(self) -> None:
+        """A request that aiohttp has not seen goes the short way."""
+
+    def begin_parsed(self) -> None:
+        """The one request that waits goes the short way."""
+
+    def answer(self, data: bytes) -> None:
+        """Answer the request that has begun. Nothing happens when the caller is gone."""
 
 
 class Lane:
@@ -43,7 +51,7 @@ class Lane:
         self._late: set[asyncio.Task[None]] = set()
         self._heads = Heads(door.deps.limits.max_line)
 
-    def at_once(self, connection: Connection, data: bytes) -> bool:
+    def at_once(self, caller: Caller, data: bytes) -> bool:
         """Whether these bytes are one request with a head that is known: aiohttp need not see it (see `Heads`)."""
         whole = self._heads.cut(data)
         if whole is None or (found := self._of(whole.path)) is None:
@@ -53,7 +61,7 @@ class Lane:
         if head is None:
             return False
         began = time.monotonic()
-        connection.begin()
+        caller.begin()
         door = self._door
         try:
             delivery = Delivery(
@@ -67,15 +75,15 @@ class Lane:
                 door.deps.limits,
                 head.shown,
             )
-            self._take(connection, delivery, adapter, began)
+            self._take(caller, delivery, adapter, began)
         except Exception as error:  # noqa: BLE001 - see `FrontDoor.failed`
-            self._answer(connection, door.failed(error), began)
+            self._answer(caller, door.failed(error), began)
         return True
 
     def take(
-        self, connection: Connection, message: RawRequestMessage, payload: StreamReader, data: bytes | None
+        self, caller: Caller, message: RawRequestMessage, payload: StreamReader, data: bytes | None
     ) -> bool:
-        """Whether this request goes the short way; it is answered then, now or later, by `Connection.answer`.
+        """Whether this request goes the short way; it is answered then, now or later, by `Caller.answer`.
 
         ``data``: its bytes, where they are known to be this request and nothing else.
         """
@@ -84,7 +92,7 @@ class Lane:
             return False
         source, adapter = found
         began = time.monotonic()
-        connection.begin_parsed()
+        caller.begin_parsed()
         door = self._door
         try:
             headers = message.headers
@@ -98,10 +106,10 @@ class Lane:
                 source=source,
                 limits=door.deps.limits,
             )
-            if self._take(connection, delivery, adapter, began) and data is not None:
+            if self._take(caller, delivery, adapter, began) and data is not None:
                 self._remember(delivery, data)
         except Exception as error:  # noqa: BLE001 - see `FrontDoor.failed`
-            self._answer(connection, door.failed(error), began)
+            self._answer(caller, door.failed(error), began)
         return True
 
     def _of(self, path: str) -> tuple[SourceConfig, Adapter] | None:
@@ -120,64 +128,62 @@ class Lane:
         if whole is not None:
             self._heads.learn(delivery.source, whole, delivery.headers)
 
-    def _take(self, connection: Connection, delivery: Delivery, adapter: Adapter, began: float) -> bool:
+    def _take(self, caller: Caller, delivery: Delivery, adapter: Adapter, began: float) -> bool:
         """Whether the delivery has the right key."""
         door = self._door
         if not adapter.authenticate(delivery):
-            self._answer(connection, door.refused(delivery.source.name), began)
+            self._answer(caller, door.refused(delivery.source.name), began)
             return False
         sealed = door.prepared(delivery, adapter)
         if isinstance(sealed, Answer):
-            self._answer(connection, wire.for_browsers(sealed, delivery, adapter), began)
+            self._answer(caller, wire.for_browsers(sealed, delivery, adapter), began)
             return True
         try:
             future = door.store.submit(sealed.records)
         except RecordTooLarge as error:
-            self._later(connection, sealed, error, began)
+            self._later(caller, sealed, error, began)
         except Exception:
             door.released(sealed)
             raise
         else:
             if future is None:
-                self._later(connection, sealed, None, began)
+                self._later(caller, sealed, None, began)
             else:
-                future.add_done_callback(partial(self._ended, connection, sealed, began))
+                future.add_done_callback(partial(self._ended, caller, sealed, began))
         return True
 
     def _ended(
-        self, connection: Connection, sealed: Sealed, began: float, done: asyncio.Future[list[Position]]
+        self, caller: Caller, sealed: Sealed, began: float, done: asyncio.Future[list[Position]]
     ) -> None:
         """The log's own future."""
         error = None if done.cancelled() else done.exception()
         if error is None and not done.cancelled():
-            self._answer(connection, self._door.stored(sealed), began)
+            self._answer(caller, self._door.stored(sealed), began)
         elif isinstance(error, AppendFailed):
-            self._later(connection, sealed, error, began)
+            self._later(caller, sealed, error, began)
         else:
             self._door.released(sealed)
-            self._answer(connection, self._door.failed(RuntimeError("the log failed")), began)
+            self._answer(caller, self._door.failed(RuntimeError("the log failed")), began)
 
-    def _later(
-        self, connection: Connection, sealed: Sealed, failed: AppendFailed | None, began: float
-    ) -> None:
+    def _later(self, caller: Caller, sealed: Sealed, failed: AppendFailed | None, began: float) -> None:
         """It did not go well: what is left to do needs a task."""
-        task = asyncio.create_task(self._rescued(connection, sealed, failed, began))
+        task = asyncio.create_task(self._rescued(caller, sealed, failed, began))
         self._late.add(task)
         task.add_done_callback(self._late.discard)
 
     async def _rescued(
-        self, connection: Connection, sealed: Sealed, failed: AppendFailed | None, began: float
+        self, caller: Caller, sealed: Sealed, failed: AppendFailed | None, began: float
     ) -> None:
         door = self._door
         try:
             answer = await door.durable(sealed, failed)
         except Exception as error:  # noqa: BLE001 - see `FrontDoor.failed`
             answer = door.failed(error)
-        self._answer(connection, wire.for_browsers(answer, sealed.delivery, sealed.adapter), began)
+        self._answer(caller, wire.for_browsers(answer, sealed.delivery, sealed.adapter), began)
 
-    def _answer(self, connection: Connection, answer: Answer, began: float) -> None:
+    def _answer(self, caller: Caller, answer: Answer, began: float) -> None:
         self._door.deps.metrics.request.observe(time.monotonic() - began)
-        connection.answer(wire.whole(answer))
+        caller.answer(wire.whole(answer))
 
 
 def _plain(message: RawRequestMessage, payload: StreamReader) -> bool:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from ingest import metrics as m
 from ingest import wire
 from ingest.adapters.contract import json_answer
+from ingest.connections import Connections
+from ingest.door import FrontDoor
 
-if TYPE_CHECKING:
-    from ingest.app import FrontDoor
 
-
-def ops_app(door: FrontDoor) -> web.Application:
+def ops_app(door: FrontDoor, connections: Connections) -> web.Application:
     """``/healthz``, ``/readyz`` with its checks, ``/metrics`` of a front door. It has no key: for inside only."""
-    ops = _Ops(door)
+    ops = _Ops(door, connections)
     app = web.Application()
     app.router.add_get("/healthz", wire.alive)
     app.router.add_get("/readyz", ops.ready)
@@ -26,8 +23,9 @@ def ops_app(door: FrontDoor) -> web.Application:
 
 
 class _Ops:
-    def __init__(self, door: FrontDoor) -> None:
+    def __init__(self, door: FrontDoor, connections: Connections) -> None:
         self._door = door
+        self._connections = connections
         door.deps.metrics.watch(self._readings)
 
     async def ready(self, _: web.Request) -> web.StreamResponse:
@@ -62,7 +60,7 @@ class _Ops:
     def _readings(self) -> dict[m.Meaning, float]:
         """Values that belong to the log, the spool and the connections."""
         door = self._door
-        log, connections = door.deps.log.counters, door.connections
+        log, connections = door.deps.log.counters, self._connections
         values: dict[m.Meaning, float] = {
             m.LOG_UP: float(door.store.log_up),
             m.IN_FLIGHT: door.in_flight,

@@ -14,7 +14,8 @@ from aiohttp import web
 from domain.event import Event
 from eventlog.contract import EventLog, LogError, LogUnavailable
 from eventlog.spool import Spool
-from ingest.app import DOOR, IngestDeps, build_app
+from ingest.app import CONNECTIONS, DOOR, build_app
+from ingest.door import IngestDeps
 from ingest.limits import Limits
 from ingest.ops import ops_app
 from ingest.sources import SourceBook
@@ -116,7 +117,7 @@ async def _serve(config: Config, number: int, event_log: EventLog, spool: Spool,
     try:
         app, given = build_app(deps), settings.ingest
         async with (
-            _ops(ops_app(app[DOOR]), settings, number) as ops,
+            _ops(ops_app(app[DOOR], app[CONNECTIONS]), settings, number) as ops,
             served(
                 app,
                 settings,

@@ -16,7 +16,8 @@ from aiohttp import web
 from eventlog.contract import LogUnavailable, Record
 from eventlog.embedded import EmbeddedLog
 from eventlog.spool import Spool
-from ingest.app import DOOR, IngestDeps, build_app
+from ingest.app import CONNECTIONS, DOOR, build_app
+from ingest.door import IngestDeps
 from ingest.ops import ops_app
 from ingest.sources import SourceBook
 from leadfold.announce import OPS, announce, announced
@@ -47,7 +48,7 @@ async def door(folder: Path, waiting: int) -> AsyncIterator[str]:
         app = build_app(deps)
         async with (
             served(app, settings, "ingest", "127.0.0.1", 0),
-            served(ops_app(app[DOOR]), settings, OPS, "127.0.0.1", 0) as address,
+            served(ops_app(app[DOOR], app[CONNECTIONS]), settings, OPS, "127.0.0.1", 0) as address,
         ):
             yield address
 

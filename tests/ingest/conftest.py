@@ -13,7 +13,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from eventlog.embedded import EmbeddedLog
 from eventlog.embedded.log import QUEUE_BYTES
 from eventlog.spool import Spool
-from ingest.app import DOOR, IngestDeps, build_app
+from ingest.app import CONNECTIONS, DOOR, build_app
+from ingest.door import IngestDeps
 from ingest.limits import DEFAULT_LIMITS, Limits
 from ingest.ops import ops_app
 from ingest.sources import SourceBook
@@ -46,7 +47,9 @@ async def doors(tmp_path: Path) -> AsyncIterator[OpenDoor]:
             deps = replace(deps, **settings)
             app = build_app(deps)
             client = await stack.enter_async_context(TestClient(TestServer(app)))
-            ops = await stack.enter_async_context(TestClient(TestServer(ops_app(app[DOOR]))))
+            ops = await stack.enter_async_context(
+                TestClient(TestServer(ops_app(app[DOOR], app[CONNECTIONS])))
+            )
             return Door(client, ops, deps, log, spool, folder, stack)
 
         yield open_door

@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestClient
 from domain.event import Event
 from eventlog.embedded import EmbeddedLog
 from eventlog.sealing import unseal
-from ingest.app import IngestDeps
+from ingest.door import IngestDeps
 from ingest.limits import Limits
 from ingest.sources import SourceConfig
 from tests.ingest.support import SECRET

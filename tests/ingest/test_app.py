@@ -335,7 +335,7 @@ async def test_logs_hold_neither_secrets_nor_personal_data(
     with (
         structlog.testing.capture_logs() as told,
         caplog.at_level("DEBUG"),
-        caplog.at_level("DEBUG", logger="ingest.app"),
+        caplog.at_level("DEBUG", logger="ingest.door"),
     ):
         await door.client.get(call(1))
         await door.client.post(FORM, data={"phone": "89990000001", "name": "Иван"})
@@ -359,7 +359,7 @@ async def test_whatever_fails_inside_is_a_503(door: Door, monkeypatch: pytest.Mo
     def broken(*_: Any) -> None:
         raise RuntimeError("Иван")
 
-    monkeypatch.setattr("ingest.app.records_of", broken)
+    monkeypatch.setattr("ingest.door.records_of", broken)
     got = await door.client.get(call(1))
     assert (got.status, got.headers["Retry-After"]) == (503, "5")
     assert "Иван" not in await got.text()

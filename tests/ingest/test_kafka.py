@@ -14,7 +14,8 @@ from eventlog.kafka import KafkaLog, KafkaSettings
 from eventlog.kafka.admin import create_topic
 from eventlog.sealing import unseal
 from eventlog.spool import Spool
-from ingest.app import IngestDeps, build_app
+from ingest.app import build_app
+from ingest.door import IngestDeps
 from ingest.sources import SourceBook, SourceConfig
 from tests.ingest.support import KEY, SECRET
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from ingest.app import DOOR, build_app
+from ingest.app import CONNECTIONS, DOOR, build_app
 from ingest.lane import Lane
 from ingest.limits import Limits
 from tests.ingest.doors import Door, OpenDoor
@@ -154,10 +154,10 @@ async def test_a_caller_who_goes_away_leaves_his_delivery_and_no_place_taken(doo
         await asyncio.sleep(0.05)
     assert len(await door.wait_for(1)) == 1
     for _ in range(100):
-        if not (app[DOOR].in_flight or app[DOOR].connections.open):
+        if not (app[DOOR].in_flight or app[CONNECTIONS].open):
             break
         await asyncio.sleep(0.02)
-    assert (app[DOOR].in_flight, app[DOOR].connections.open) == (0, 0)
+    assert (app[DOOR].in_flight, app[CONNECTIONS].open) == (0, 0)
 
 
 async def test_who_waits_when_the_service_stops_is_answered(door: Door, taken: list[bool]) -> None:
