@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from leadfold.cli.common import Exit, config, fail
+from leadfold.cli.common import config
+from leadfold.cli.listening import served
 
 if TYPE_CHECKING:
     from leadfold.config_file import Config
@@ -84,27 +83,3 @@ def project() -> None:
     current = prepare("project")
     address = current.settings.projector
     served(lambda: base.run(serve(current)), "projector", address.host, address.port)
-
-
-def served(work: Callable[[], None], table: str, host: str, port: int) -> None:
-    """Run a part to its end; an address that cannot be had is a refusal (exit code 4), not a failure.
-
-    ``table``: where `host` and `port` stand in the settings.
-    """
-    try:
-        work()
-    except OSError as error:
-        cannot_listen(error, table, host, port)
-
-
-def cannot_listen(error: OSError, table: str, host: str, port: int) -> NoReturn:
-    """End the command when ``error`` says that an address cannot be had; raise it when it says something else."""
-    if error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES):
-        setting = error.filename or "port"
-        where = f"{host}:{port}" if setting == "port" else f"its {setting}"
-        fail(
-            f"cannot listen on {where}: {os.strerror(error.errno).lower()}. "
-            f"Another one: {setting} in [{table}], or LEADFOLD_{table.upper()}__{setting.upper()}",
-            Exit.REFUSED,
-        )
-    raise error

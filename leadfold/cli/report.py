@@ -37,7 +37,8 @@ def serve() -> None:
 
     Example: `leadfold report serve --config /etc/leadfold/leadfold.toml`
     """
-    from leadfold.cli.parts import prepare, served
+    from leadfold.cli.listening import served
+    from leadfold.cli.parts import prepare
     from leadfold.services import base
     from leadfold.services.report import report
 

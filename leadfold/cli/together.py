@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from leadfold.announce import OPS, Part, announced
 from leadfold.cli.common import Exit, err
+from leadfold.cli.listening import cannot_listen
 from leadfold.cli.telling import PROJECTOR, watch, why_stopped
 from leadfold.doors import environment, number_of, numbered, reserved
 from leadfold.settings import Settings
@@ -26,8 +27,6 @@ _READY_S = 60.0
 @contextmanager
 def address_held(settings: Settings) -> Iterator[int]:
     """The address of several front doors; its port. Ends the command when it cannot be had."""
-    from leadfold.cli.parts import cannot_listen
-
     with ExitStack() as stack:
         try:
             port = stack.enter_context(reserved(settings))
