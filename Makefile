@@ -79,7 +79,7 @@ build/.test-tools: deploy/tools.sh | .venv/.dev
 .PHONY: test
 test: .venv/.dev build/.test-tools build/kafka/.jars ## All tests, on a real Kafka, Postgres and browser (ARGS='-k sipuni' for some)
 	@mkdir -p $(dir $(JUNIT))
-	REQUIRE_KAFKA=1 REQUIRE_BROWSER=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --junitxml=$(JUNIT) $(ARGS)
+	REQUIRE_KAFKA=1 REQUIRE_BROWSER=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --junitxml=$(JUNIT) $(ARGS)
 
 .PHONY: test-fast
 test-fast: .venv/.dev ## Unit tests only: no Kafka, no browser, nothing slow

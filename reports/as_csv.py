@@ -16,11 +16,11 @@ from reports.result import Group, Report, Unit, Value
 _DANGEROUS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "＝", "＋", "－", "＠")
 
 
-def report_csv(report: Report, *, decimal_comma: bool = True) -> bytes:
+def report_csv(report: Report, *, decimal_comma: bool = True, compared: bool = False) -> bytes:
     """Every node of the tree as a line: its depth, its labels level by level, its figures; the total is the last.
 
-    With a comparison three lines follow it, whose first cell is a word: ``before`` (the total of the other period),
-    ``change`` and ``change_share`` (a fraction).
+    With ``compared`` three lines follow it, whose first cell is a word: ``before`` (the total of the other period),
+    ``change`` and ``change_share`` (a fraction). Who does not ask for them may rely on the total being the last line.
     Counts are whole, percents fractions with 6 places, money has 2; no value is an empty cell.
     """
     spec, lang = REPORTS[report.name], report.params.lang
@@ -38,7 +38,7 @@ def report_csv(report: Report, *, decimal_comma: bool = True) -> bytes:
             *_cells(report, report.total, decimal_comma),
         ]
     )
-    if (other := report.comparison) is not None:
+    if compared and (other := report.comparison) is not None:
         padding = [""] * (len(levels) - 1)
         for key, label, values in (
             ("before", compared_words(other, lang), other.total),

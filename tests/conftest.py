@@ -61,11 +61,28 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by the fixtures they use, so that ``-m 'not kafka'`` means what it says."""
+    """Mark tests by the fixtures they use, so that ``-m 'not kafka'`` means what it says; spread the long ones."""
     for item in items:
         for fixture in getattr(item, "fixturenames", ()):
             if marker := _MARKERS.get(fixture):
                 item.add_marker(marker)
+    items[:] = _spread(items)
+
+
+def _spread(items: list[pytest.Item]) -> list[pytest.Item]:
+    """File by file, slow files between quick ones: a worker that got the last file would be waited for by the others."""
+    files: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.nodeid.partition("::")[0], []).append(item)
+    slow = [file for file in files.values() if any(one.get_closest_marker("slow") for one in file)]
+    quick = [file for file in files.values() if file not in slow]
+    # each slow file is followed by its share of three quarters of the quick ones; the others come at the end
+    share = max(1, len(quick) * 3 // 4 // max(1, len(slow)))
+    order: list[list[pytest.Item]] = []
+    for number, file in enumerate(slow):
+        order += [file, *quick[number * share : (number + 1) * share]]
+    order += quick[len(slow) * share :]
+    return [item for file in order for item in file]
 
 
 @pytest.fixture(autouse=True)

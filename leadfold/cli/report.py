@@ -107,7 +107,10 @@ def inquiries(
         Path | None, typer.Option("--xlsx", metavar="FILE", help="Write an Excel workbook.")
     ] = None,
     as_csv: Annotated[
-        bool, typer.Option("--csv", help="Print CSV (; and decimal comma, UTF-8 with BOM).")
+        bool,
+        typer.Option(
+            "--csv", help="Print CSV (; and decimal comma, UTF-8 with BOM); compared only with --compare."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -139,11 +142,17 @@ def inquiries(
         fail(f"cannot write {xlsx}: {error.strerror}")
     if made is None:
         fail("there are no read models yet: start `leadfold run` once", Exit.NOT_YET)
-    _print(made, settings, xlsx=xlsx, as_csv=as_csv, as_json=as_json)
+    _print(made, settings, xlsx=xlsx, as_csv=as_csv, compared=compare is not None, as_json=as_json)
 
 
 def _print(
-    made: tuple[Report, Directory], settings: Settings, *, xlsx: Path | None, as_csv: bool, as_json: bool
+    made: tuple[Report, Directory],
+    settings: Settings,
+    *,
+    xlsx: Path | None,
+    as_csv: bool,
+    compared: bool,
+    as_json: bool,
 ) -> None:
     import sys
 
@@ -157,7 +166,7 @@ def _print(
     elif as_csv:
         from reports.as_csv import report_csv
 
-        sys.stdout.buffer.write(report_csv(report))
+        sys.stdout.buffer.write(report_csv(report, compared=compared))
     elif xlsx is None:
         from reports.as_terminal import show
 

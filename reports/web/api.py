@@ -119,11 +119,12 @@ class Api:
             return await _sent(request, file, _XLSX, self._name(request, "xlsx"))
 
     async def csv(self, request: web.Request) -> web.Response:
-        """``/reports/inquiries.csv``."""
+        """``/reports/inquiries.csv``; compared where ``compare`` is given."""
         state = self.service.state(request)
         async with self.service.database() as (conn, context):
             report = await run(conn, state.params, context, state.spec)
-        return _file(report_csv(report), "text/csv; charset=utf-8", self._name(request, "csv"))
+        body = report_csv(report, compared="compare" in request.query)
+        return _file(body, "text/csv; charset=utf-8", self._name(request, "csv"))
 
     def _name(self, request: web.Request, suffix: str) -> str:
         params = self.service.state(request).params

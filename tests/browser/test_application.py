@@ -239,8 +239,10 @@ async def test_json_csv_and_excel_have_the_reports_figures(site: Site, client: C
         body = await answer.json()
     query = "from=2026-03-01&to=2026-03-31"
     async with client.get(f"{site.base}/reports/inquiries.csv?{query}") as answer:
-        lines = [line.split(";") for line in (await answer.read()).decode("utf-8-sig").splitlines()]
-    (total,) = (line for line in lines if line[0] == "0")
+        total = (await answer.read()).decode("utf-8-sig").splitlines()[-1].split(";")
+    async with client.get(f"{site.base}/reports/inquiries.csv?{query}&compare=year") as answer:
+        words = [line.split(";")[0] for line in (await answer.read()).decode("utf-8-sig").splitlines()]
+    assert words[-4:] == ["0", "before", "change", "change_share"]
     async with client.get(f"{site.base}/reports/inquiries.xlsx?{query}") as answer:
         assert (
             answer.headers["Content-Disposition"]
