@@ -178,7 +178,15 @@ def page_url(settings: Settings, params: Params) -> str:
     """Address of the page with the same parameters."""
     from reports.params import to_query
 
-    return f"{settings.reports_url}/reports/inquiries?{to_query(params, zone=settings.company.timezone)}"
+    return f"{_site(settings)}/reports/inquiries?{to_query(params, zone=settings.company.timezone)}"
+
+
+def _site(settings: Settings) -> str:
+    """Where the pages are: ``public_url``, else where they announced themselves (their port may be any free one)."""
+    from leadfold.announce import announced
+
+    pages = None if settings.reports.public_url else announced(settings, "report")
+    return settings.reports_url if pages is None else pages.url
 
 
 def _made(settings: Settings, params: Params, xlsx: Path | None) -> tuple[Report, Directory] | None:
@@ -213,7 +221,7 @@ async def _make(
             return None
         if xlsx is None:
             return await run(conn, params, context), context.directory
-        report = await write_xlsx(conn, params, context, xlsx, site=settings.reports_url)
+        report = await write_xlsx(conn, params, context, xlsx, site=_site(settings))
         return report, context.directory
 
 

@@ -121,9 +121,10 @@ class Projecting:
             return {"ready": False, "checks": {"projector": waiting}}
         stopped = status.stopped or (None if status.begun else self._stopped)
         works = status.running and status.begun and stopped is None
+        # one that has stopped asks neither of them: that is no failure of theirs
         checks = {
             "database": _check(status.database_up or stopped is not None, "Postgres does not answer"),
-            "log": _check(status.log_up, "the event log does not answer"),
+            "log": _check(status.log_up or stopped is not None, "the event log does not answer"),
             "projector": {
                 **_check(works, stopped or ("it begins" if status.running else "it does not run")),
                 "stopped": stopped is not None,

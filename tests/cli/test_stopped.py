@@ -30,7 +30,9 @@ def test_on_another_log_it_takes_webhooks_says_why_and_goes_on_after_a_rebuild(t
         part = announced(load(shop.config).settings, "project")
         assert part is not None
         code, answer = fetch(f"{part.url}/readyz")
-        check = json.loads(answer)["checks"]["projector"]
+        checks = json.loads(answer)["checks"]
+        assert checks["log"]["ok"]  # it is there: only the wrong one
+        check = checks["projector"]
         assert (code, check["ok"], check["stopped"]) == (503, False, True)
         assert "made from the log" in check["reason"]
         assert "leadfold_projector_stopped 1" in fetch(f"{part.url}/metrics")[1]
@@ -46,6 +48,8 @@ def test_on_another_log_it_takes_webhooks_says_why_and_goes_on_after_a_rebuild(t
         assert "цифры стоят с" in fetch(f"{pages.url}/")[1]
         assert json.loads(fetch(f"{pages.url}/api/v1/reports/inquiries")[1])["stands_since"] is not None
         assert inquiries(shop) == 1
+        page = shop.call("report", "inquiries").stderr.splitlines()[-1]
+        assert page.startswith(f"Page: {pages.url}/reports/inquiries?")
 
         pid = part.pid
         shop.ok("rebuild")
