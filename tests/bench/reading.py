@@ -71,7 +71,7 @@ def _database(options: Options, place: Path) -> Iterator[str]:
     with postgres(kept) as server:
         name = f"year_{options.inquiries}"
         with psycopg.connect(server.url, autocommit=True) as conn:
-            if not conn.execute("select from pg_database where datname = %s", [name]).fetchone():
+            if conn.execute("select from pg_database where datname = %s", [name]).fetchone() is None:
                 conn.execute(f"create database {name} template template0 encoding 'UTF8'")
         yield with_database(server.url, name)
 
