@@ -60,6 +60,15 @@ def address_of(settings: Settings, part: str) -> Address | None:
     return None if port == 0 or settings.embedded_log else Address(f"http://{local_host(host)}:{port}")
 
 
+async def answers(session: aiohttp.ClientSession, url: str) -> bool:
+    """Whether the part at this address says that it is ready; also to those whom it tells nothing more."""
+    try:
+        async with session.get(f"{url}/readyz") as response:
+            return response.status == 200
+    except (aiohttp.ClientError, OSError, TimeoutError):
+        return False
+
+
 async def ask(address: Address) -> Readiness | None:
     """What the part says; None when nobody answers there, or somebody else does."""
     try:

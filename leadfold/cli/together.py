@@ -18,6 +18,8 @@ from leadfold.settings import Settings
 from leadfold.supervisor import Child, GaveUp, Supervisor
 
 if TYPE_CHECKING:
+    import aiohttp
+
     from leadfold.config_file import Config
 
 #: How long the addresses may take to appear before they are no longer waited for, seconds.
@@ -116,9 +118,9 @@ async def _all_ready(
                 part = announced(current.settings, name)
                 if name in found or part is None:
                     continue
-                stands = await _stands(current.settings, name)
-                if stands or await _answers(session, current.settings, name):
-                    found[name], well = part, well and not stands
+                ready = await _answers(session, current.settings, name)
+                if ready or await _stands(current.settings, name):
+                    found[name], well = part, well and ready
             await asyncio.sleep(0.05)
     missing = [name for name in names if name not in found]
     if missing:
@@ -149,16 +151,9 @@ async def _stands(settings: Settings, name: str) -> bool:
     return name == PROJECTOR and await why_stopped(settings) is not None
 
 
-async def _answers(session: object, settings: Settings, name: str) -> bool:
+async def _answers(session: aiohttp.ClientSession, settings: Settings, name: str) -> bool:
     """Whether it says that it is ready; a front door where it alone listens, because the others share its address."""
-    import aiohttp
+    from leadfold.readiness import answers
 
-    assert isinstance(session, aiohttp.ClientSession)
     part = announced(settings, numbered(OPS, number_of(name)) if name.startswith("ingest") else name)
-    if part is None:
-        return False
-    try:
-        async with session.get(f"{part.url}/readyz") as response:
-            return response.status == 200
-    except (aiohttp.ClientError, OSError, TimeoutError):
-        return False
+    return part is not None and await answers(session, part.url)

@@ -15,6 +15,7 @@ import aiohttp
 
 from leadfold.announce import Part, announced
 from leadfold.config_file import load
+from leadfold.readiness import answers
 from leadfold.settings import Settings
 from leadfold.supervisor import PARENT_PIPE
 
@@ -80,7 +81,7 @@ class Server:
             while time.monotonic() < deadline:
                 self.check()
                 part = announced(self.settings, name)
-                if part is not None and await _answers(session, part):
+                if part is not None and await answers(session, part.url):
                     return part
                 await asyncio.sleep(0.05)
         raise ServerFailed(f"{name} is not ready after {within_s:g} s; {self._last_words()}")
@@ -93,11 +94,3 @@ class Server:
     def _last_words(self) -> str:
         tail = self._output.read_text(encoding="utf-8", errors="replace")[-1500:].strip()
         return f"the end of {self._output}:\n{tail}"
-
-
-async def _answers(session: aiohttp.ClientSession, part: Part) -> bool:
-    try:
-        async with session.get(f"{part.url}/readyz") as response:
-            return response.status == 200
-    except (aiohttp.ClientError, OSError, TimeoutError):
-        return False

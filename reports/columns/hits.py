@@ -6,9 +6,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -19,7 +19,7 @@ from psycopg.rows import tuple_row
 from reports.columns.counting import has, money
 from reports.columns.loading import Chosen, Columns, load
 from reports.columns.numbers import client_numbers
-from reports.columns.things import EPOCH, Step, Things, needed, things
+from reports.columns.things import Step, Things, micros, needed, things
 from reports.model import Measure
 from reports.rollup.blocks import flags_of
 
@@ -27,8 +27,6 @@ Conn = AsyncConnection[Any]
 Array = NDArray[Any]
 Loose = tuple[UUID, UUID, datetime, Any, Any]
 """A thing from the rows: inquiry, client, moment, what it adds to the two halves of the figure."""
-
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,7 @@ async def page_of(
     halves = [_half(chosen, columns, hits, sought, loose, numbers, n) for n in (0, 1)]
     latest: dict[UUID, int] = {}
     for ident, _, moment, _, _ in loose:
-        at = (moment - EPOCH) // _MICROSECOND
+        at = micros(moment)
         latest[ident] = max(at, latest.get(ident, at))
     rows, moments = await asyncio.to_thread(_by_row, hits)
     total = len(rows) + len(latest)

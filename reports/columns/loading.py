@@ -15,7 +15,6 @@ from psycopg.rows import tuple_row
 
 from reports.compiler import Compiler, Span, period_values
 from reports.context import Context
-from reports.rollup.blocks import branches_of
 from reports.rollup.reading import clean_days, gaps, meets
 
 Conn = AsyncConnection[Any]
@@ -156,17 +155,3 @@ async def load(conn: Conn, chosen: Chosen, names: Iterable[str]) -> Columns:
         words[code] = word
     raw = {name: [row[n] for row in rows] for n, name in enumerate(listed, 1)}
     return Columns(chosen.blocks, chosen.whole, raw, words)
-
-
-def activity_columns(compiler: Compiler, measures: Collection[str]) -> list[str]:
-    """Columns of the branches that date these measures."""
-    found = []
-    for branch in branches_of(compiler.spec):
-        here = [m for m, _ in branch.measures if m.key in measures]
-        if branch.number is None or not here:
-            continue
-        b = f"b{branch.number}"
-        found += [f"{b}_row", f"{b}_moment"]
-        found += [f"{b}_flags"] if any(m.kind == "flag" for m in here) else []
-        found += [f"{b}_{m.key}" for m in here if m.kind == "sum"]
-    return found

@@ -11,16 +11,16 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.columns.loading import Chosen, Columns, activity_columns
+from reports.columns.loading import Chosen, Columns
 from reports.compiler import Compiler
 from reports.dimensions import NONE_KEY
-from reports.rollup.blocks import branches_of, flags_of
+from reports.rollup.blocks import branch_columns, branches_of, flags_of
 
 Array = NDArray[Any]
 Step = tuple[str, bool, tuple[str, ...]]
 Words = Sequence[str | None]
 
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
@@ -60,7 +60,8 @@ def needed(
         found.append("moment")
     sums = [f"m_{m.key}" for m in wanted if m.kind == "sum"]
     if params.basis == "activity":
-        return [*found, "flags", *activity_columns(compiler, measures)]
+        acts = [column for branch in branches_of(spec) for column in branch_columns(branch, measures)]
+        return [*found, "flags", *acts]
     return [*found, "flags", *(["sum_row", *sums] if sums else [])]
 
 
@@ -199,11 +200,12 @@ class _Calendar:
     def _numbered(self, moment: Array, zone: str) -> Array:
         at = ZoneInfo(zone)
         days = [self._first + timedelta(days=n) for n in range(self._count + 1)]
-        bounds = np.array([_micros(datetime.combine(day, time(), at)) for day in days], np.int64)
+        bounds = np.array([micros(datetime.combine(day, time(), at)) for day in days], np.int64)
         found = (np.searchsorted(bounds, moment, "right") - 1).astype(np.int32)
         found[found >= self._count] = -1
         return found
 
 
-def _micros(moment: datetime) -> int:
-    return (moment - EPOCH) // _MICROSECOND
+def micros(moment: datetime) -> int:
+    """Microseconds since 1970, as columns have a moment."""
+    return (moment - _EPOCH) // _MICROSECOND

@@ -12,7 +12,7 @@ measures that it dates. ``b<k>_row`` is the row's place in its day.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -101,13 +101,14 @@ def install_blocks(schema: str, spec: ReportSpec) -> list[str]:
     ]
 
 
-def branch_columns(branch: Branch) -> list[str]:
-    """Names of a branch's columns; none for the birth of the row."""
-    if branch.number is None:
+def branch_columns(branch: Branch, measures: Collection[str] | None = None) -> list[str]:
+    """Names of a branch's columns; none for the birth of the row. ``measures``: only what these need."""
+    here = [m for m, _ in branch.measures if measures is None or m.key in measures]
+    if branch.number is None or not here:
         return []
     b = f"b{branch.number}"
-    flags = [f"{b}_flags"] if any(m.kind == "flag" for m, _ in branch.measures) else []
-    sums = [f"{b}_{m.key}" for m, _ in branch.measures if m.kind == "sum"]
+    flags = [f"{b}_flags"] if any(m.kind == "flag" for m in here) else []
+    sums = [f"{b}_{m.key}" for m in here if m.kind == "sum"]
     return [f"{b}_row", f"{b}_moment", *flags, *sums]
 
 

@@ -22,6 +22,7 @@ from leadfold.announce import announced
 from leadfold.config_file import load
 from leadfold.demo import installation
 from leadfold.demo.poster import Target
+from leadfold.readiness import answers
 from leadfold.settings import Settings
 from tests.faults.deliveries import handover
 
@@ -122,13 +123,7 @@ class Place:
 
     async def _answers(self, session: aiohttp.ClientSession, name: str) -> bool:
         part = announced(self.settings, name)
-        if part is None:
-            return False
-        try:
-            async with session.get(f"{part.url}/readyz") as response:
-                return response.status == 200
-        except (aiohttp.ClientError, OSError, TimeoutError):
-            return False
+        return part is not None and await answers(session, part.url)
 
 
 def install(folder: Path, changes: dict[str, dict[str, Any]] | None = None, *, days: int = 10) -> Path:
