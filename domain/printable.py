@@ -1,4 +1,4 @@
-"""Text from outside as a terminal may show it: what would move its cursor, colour it or turn its direction is spelled out."""
+"""Text for a terminal: of what comes from outside, whatever would move its cursor, colour it or turn its direction is spelled out."""
 
 from __future__ import annotations
 
@@ -14,3 +14,8 @@ _ACTING: Final = re.compile(
 def printable(text: str, *, keep: str = "") -> str:
     """The text with such characters by their number, as JSON spells them; those in ``keep`` stay."""
     return _ACTING.sub(lambda m: m[0] if m[0] in keep else f"\\u{ord(m[0]):04x}", text)
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number with its word: «1 event», «2 events»; ``many`` where it takes more than an s."""
+    return f"{number} {one if number == 1 else many or f'{one}s'}"

@@ -210,8 +210,8 @@ class EventLog(ABC):
         """
 
     @abstractmethod
-    async def identity(self) -> str:
-        """What tells this log from every other one, for as long as it lives; asked anew with each call.
+    async def identity(self, *, max_age_s: float = 0.0) -> str:
+        """What tells this log from every other one, for as long as it lives; an answer up to ``max_age_s`` old will do.
 
         Copies of an embedded file have the identity of the file: what was appended to them since tells them apart. Empty
         when it is not known (a file of an earlier version on a disk that takes nothing). Compare with

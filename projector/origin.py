@@ -32,14 +32,22 @@ async def check_log(conn: Connection, build_id: int, event_log: EventLog) -> Non
         OtherLog: it was made from another one. LogUnavailable, LogRefused: the log does not tell.
     """
     now = await event_log.identity()
-    cursor = await conn.execute("select log from leadfold.build where build_id = %s", (build_id,))
-    row = await cursor.fetchone()
-    known = (row and row[0]) or ""
+    known = await known_log(conn, build_id)
     if (reason := difference(known, now, event_log.place)) is not None:
         raise OtherLog(reason)
     if len(now) > len(known):  # none yet, or Kafka tells more than it did
         await conn.execute("update leadfold.build set log = %s where build_id = %s", (now, build_id))
         log.info("projector.log_known", build=build_id, log=now)
+
+
+async def known_log(conn: Connection, build_id: int) -> str:
+    """The identity of the log that a build was made from; empty while it has met none."""
+    # As JSON: before an updated projector has begun, the column is not there.
+    cursor = await conn.execute(
+        "select to_jsonb(b) ->> 'log' from leadfold.build b where build_id = %s", (build_id,)
+    )
+    row = await cursor.fetchone()
+    return (row and row[0]) or ""
 
 
 async def note_stop(conn: Connection, build_id: int, reason: str) -> None:
@@ -63,6 +71,24 @@ def difference(known: str, now: str, place: str) -> str | None:
     if same_log(known, now):
         return None
     return f"the read models were made from the log {known}, and [log] leads to {now} at {place}. {REMEDY}"
+
+
+def beyond(at: Mapping[int, int], bounds: Mapping[int, tuple[int, int]], place: str) -> str | None:
+    """What is wrong with next offsets ``at`` that were read before the ``bounds`` of the log; None when nothing is.
+
+    A log only grows: positions behind its end were made on another one.
+    """
+    lost = [
+        partition
+        for partition, offset in sorted(at.items())
+        if offset > bounds.get(partition, (0, offset))[1]
+    ]
+    if not lost:
+        return None
+    return (
+        f"the positions of partitions {lost} on the log at {place} lie behind its end: it lost that, or an older copy of"
+        f" it took its place. {REMEDY}"
+    )
 
 
 async def check_places(event_log: EventLog, held: Mapping[int, Held]) -> None:

@@ -58,6 +58,14 @@ async def read_build(conn: Connection, build_id: int) -> BuildState:
     return BuildState(*row)
 
 
+async def offsets(conn: Connection, build_id: int) -> dict[int, int]:
+    """By partition: the next offset to apply, of those that a projector ever took."""
+    cursor = await conn.execute(
+        'select "partition", next_offset from leadfold.position where build_id = %s', (build_id,)
+    )
+    return dict(await cursor.fetchall())
+
+
 async def take(
     conn: Connection, build_id: int, partitions: Sequence[int], owner: str, *, polite_s: float | None
 ) -> dict[int, Held]:

@@ -84,6 +84,7 @@ class Projector:
         self._standby = False
         self._running = self._begun = False
         self._stopped: str | None = None
+        self._fenced: str | None = None  # why we lost a partition, until it is said
         self._stop = asyncio.Event()
         self._beaten = self._checked = 0.0
 
@@ -122,7 +123,7 @@ class Projector:
                     await self._session(stop)
                 except Fenced as error:
                     self._counters.fenced += 1
-                    log.warning("projector.fenced", reason=str(error))
+                    self._fenced = str(error)
                 except Standby as error:
                     if not self._standby:
                         log.info("projector.standby", reason=str(error))
@@ -154,7 +155,11 @@ class Projector:
     async def _session(self, stop: asyncio.Event) -> None:
         self._held = {}
         await self._link.renew()
-        self._build_id = await self._link.ask(prepare(self._link.conn, self._settings))
+        former, self._build_id = (
+            self._build_id,
+            await self._link.ask(prepare(self._link.conn, self._settings)),
+        )
+        self._say_fenced(former)
         subscription = self._log.subscribe(GROUP)
         steady = self._log.engine == "embedded"
         self._intake = intake = Intake(subscription, self._limits.batch_bytes, steady=steady)
@@ -173,6 +178,14 @@ class Projector:
             await intake.drop()
             await subscription.close()
             self._held = {}
+
+    def _say_fenced(self, former: int | None) -> None:
+        """Why the session before ended, now that it is known what to go on with: after a switch all is as it should be."""
+        reason, self._fenced = self._fenced, None
+        if reason is not None and self._build_id != former:
+            log.info("projector.switched", build=self._build_id, former=former)
+        elif reason is not None:
+            log.warning("projector.fenced", reason=reason)
 
     async def _turn(self, subscription: Subscription, intake: Intake) -> None:
         wait_s = _POLL_S

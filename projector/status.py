@@ -13,6 +13,8 @@ from domain.facts.company import DeliveryUnreadable
 from eventlog.contract import EventLog, LogError
 from projector.builds_store import Build, listing
 from projector.database import Connection
+from projector.origin import beyond, difference, known_log
+from projector.positions import offsets
 from projector.readmodel.tables import check_schema
 from projector.wait import count_dirty
 
@@ -23,9 +25,13 @@ DIRTY_LIMIT = 10_000
 FACTS_LIMIT = 10_000
 
 
+#: Seconds: to ask Kafka who it is takes a connection, and the pages look every second.
+_IDENTITY_S = 30.0
+
+
 @dataclass(frozen=True, slots=True)
 class PartitionStatus:
-    """One partition of the live build. Lags are None when the log does not answer: unknown is not zero.
+    """One partition of the live build. Lags are None when the log does not answer, or is another one: unknown is not zero.
 
     ``alive``: its owner was seen within half a minute, by the clock of the database.
     """
@@ -75,6 +81,7 @@ class ProjectionStatus:
     lag_seconds: float | None
     stopped_at: datetime | None = None
     stopped: str | None = None  # why the projector stopped by itself and what to do; None while it works
+    other_log: str | None = None  # why the positions are none on the log at hand, so that no lag is known
 
     @property
     def owned(self) -> bool:
@@ -90,7 +97,9 @@ async def projection_status(conn: Connection, event_log: EventLog | None) -> Pro
     live = next((build for build in builds if build.state == "live"), None)
     if live is None:
         return ProjectionStatus(None, builds, (), (), 0, 0, None, None, None)
-    bounds = await _bounds(event_log)
+    # Before the bounds of the log, which only grows: what lies behind its end was never on it.
+    at = await offsets(conn, live.build_id)
+    bounds, other_log = await _of_log(conn, event_log, live.build_id, at)
     partitions = await _partitions(conn, event_log, live.build_id, bounds)
     records = [p.lag_records for p in partitions]
     seconds = [p.lag_seconds for p in partitions]
@@ -114,6 +123,7 @@ async def projection_status(conn: Connection, event_log: EventLog | None) -> Pro
         else None,
         stopped_at=stopped_at,
         stopped=stopped,
+        other_log=other_log,
     )
 
 
@@ -128,13 +138,20 @@ async def _stop(conn: Connection, live: Build) -> tuple[datetime | None, str | N
     return (None, None) if row is None else (row[0], row[1])
 
 
-async def _bounds(event_log: EventLog | None) -> dict[int, tuple[int, int]] | None:
+async def _of_log(
+    conn: Connection, event_log: EventLog | None, build_id: int, at: Mapping[int, int]
+) -> tuple[dict[int, tuple[int, int]] | None, str | None]:
+    """The bounds of the log, None when they say nothing of our positions; and why, when it is another log."""
     if event_log is None:
-        return None
+        return None, None
+    known = await known_log(conn, build_id)
     try:
-        return await event_log.bounds()
+        identity = await event_log.identity(max_age_s=_IDENTITY_S)
+        bounds = await event_log.bounds()
     except LogError:
-        return None
+        return None, None
+    wrong = difference(known, identity, event_log.place) or beyond(at, bounds, event_log.place)
+    return (bounds, None) if wrong is None else (None, wrong)
 
 
 async def _partitions(

@@ -6,15 +6,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import psycopg
 
+from domain.printable import counted
 from eventlog.contract import EventLog, LogUnavailable
-from eventlog.identity import same_log
 from projector.database import Connection, connect, is_gone, within
-from projector.positions import live_build
+from projector.errors import OtherLog
+from projector.origin import beyond, difference, known_log
+from projector.positions import live_build, offsets
 
 _LOOK_S = 0.1
 
@@ -24,11 +26,24 @@ _LEAST_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Waited:
-    """How a wait ended. ``missing`` says in words what was still due; empty when all is visible."""
+    """How a wait ended. ``missing`` says in words what was still due; empty when all is visible.
+
+    ``in_vain``: a longer wait would not have helped, only a person can.
+    """
 
     visible: bool
     seconds: float
     missing: str = ""
+    in_vain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Goal:
+    """Where the log ended when the wait began, and which log that is."""
+
+    ends: Mapping[int, int]
+    identity: str
+    place: str
 
 
 async def wait_visible(
@@ -43,29 +58,28 @@ async def wait_visible(
 
     ``spool_depth`` gives the number of records in the spool; they must be on the log before its end is looked at. It
     raises LogUnavailable while it cannot say.
-    ``tell`` hears again and again what is still due. ``timeout`` in seconds. Log or database away counts as not visible; it never raises for that. A database that went
-    silent (frozen, half-open) is given up at the end of the time-out, a few seconds later at the latest.
+    ``tell`` hears again and again what is still due. ``timeout`` in seconds. Log or database away counts as not visible;
+    it never raises for that. A database that went silent (frozen, half-open) is given up at the end of the time-out, a
+    few seconds later at the latest. Read models that were made from another log end it at once.
     """
     started = time.monotonic()
     conn: Connection | None = None
-    ends: dict[int, int] | None = None
-    identity = ""
+    goal: _Goal | None = None
     missing = "nothing was asked yet"
     try:
         while True:
             left = timeout - (time.monotonic() - started)
             try:
-                if ends is None:
-                    missing = await _spooled(spool_depth)
-                    if not missing:
-                        identity = await event_log.identity()
-                        ends = {p: following for p, (_, following) in (await event_log.bounds()).items()}
-                if ends is not None:
+                if goal is None:
+                    missing, goal = await _look(event_log, spool_depth)
+                if goal is not None:
                     conn = conn or await connect(database_url, name="leadfold-wait")
-                    missing = await within(max(left, _LEAST_S), _missing(conn, ends, identity))
-                    missing = missing or await _beyond(conn, event_log)
+                    missing, at = await within(max(left, _LEAST_S), _missing(conn, goal))
+                    await _check_ends(event_log, at, goal.ends)
                     if not missing:
                         return Waited(True, time.monotonic() - started)
+            except OtherLog as error:
+                return Waited(False, time.monotonic() - started, str(error), in_vain=True)
             except LogUnavailable as error:
                 missing = str(error)
             except (psycopg.Error, OSError) as error:
@@ -84,59 +98,45 @@ async def wait_visible(
             await conn.close()
 
 
-async def _spooled(spool_depth: Callable[[], Awaitable[int]] | None) -> str:
+async def _look(
+    event_log: EventLog, spool_depth: Callable[[], Awaitable[int]] | None
+) -> tuple[str, _Goal | None]:
+    """What is not on the log yet in words, or where the log ends once it holds everything."""
     depth = 0 if spool_depth is None else await spool_depth()
-    return f"{depth} records in the spool" if depth else ""
+    if depth:
+        return f"{counted(depth, 'record')} in the spool", None
+    identity = await event_log.identity()
+    ends = {p: following for p, (_, following) in (await event_log.bounds()).items()}
+    return "", _Goal(ends, identity, event_log.place)
 
 
-async def _missing(conn: Connection, ends: dict[int, int], identity: str) -> str:
+async def _missing(conn: Connection, goal: _Goal) -> tuple[str, dict[int, int]]:
+    """What is due in words, empty when nothing is, and the positions as they were then. Raises OtherLog."""
     async with conn.transaction():
         # One snapshot: a batch between two questions may move the positions and make all groups dirty.
         await conn.execute("set transaction isolation level repeatable read read only")
-        return await _missing_now(conn, ends, identity)
+        cursor = await conn.execute("select to_regclass('leadfold.build')")
+        known = await cursor.fetchone()
+        build = await live_build(conn) if known and known[0] else None
+        if build is None:
+            return "" if not any(goal.ends.values()) else "no live build: the projector has not run yet", {}
+        wrong = difference(await known_log(conn, build.build_id), goal.identity, goal.place)
+        if wrong is not None:
+            raise OtherLog(wrong)
+        at = await offsets(conn, build.build_id)
+        behind = sum(max(0, end - at.get(partition, 0)) for partition, end in goal.ends.items())
+        if behind:
+            return f"{counted(behind, 'record is', 'records are')} not applied yet", at
+        dirty = await any_dirty(conn, build.schema, build.fingerprint)
+        return "groups wait to be folded" if dirty else "", at
 
 
-async def _missing_now(conn: Connection, ends: dict[int, int], identity: str) -> str:
-    cursor = await conn.execute("select to_regclass('leadfold.build')")
-    known = await cursor.fetchone()
-    build = await live_build(conn) if known and known[0] else None
-    if build is None:
-        return "" if not any(ends.values()) else "no live build: the projector has not run yet"
-    # As JSON: before an updated projector has begun, the column is not there.
-    cursor = await conn.execute(
-        "select to_jsonb(b) ->> 'log' from leadfold.build b where build_id = %s", (build.build_id,)
-    )
-    row = await cursor.fetchone()
-    if row and not same_log(row[0] or "", identity):
-        return "the read models were made from another log"
-    cursor = await conn.execute(
-        'select "partition", next_offset from leadfold.position where build_id = %s', (build.build_id,)
-    )
-    at: dict[int, int] = dict(await cursor.fetchall())
-    behind = sum(max(0, end - at.get(partition, 0)) for partition, end in ends.items())
-    if behind:
-        return f"{behind} records are not applied yet"
-    return "groups wait to be folded" if await any_dirty(conn, build.schema, build.fingerprint) else ""
-
-
-async def _beyond(conn: Connection, event_log: EventLog) -> str:
-    """Positions behind the end of the log were made on another one. The log is asked last: it only grows."""
-    at = await within(_LEAST_S * 5, _positions(conn))
-    ends = await event_log.bounds()
-    beyond = [p for p, offset in sorted(at.items()) if p in ends and offset > ends[p][1]]
-    return f"the positions of partitions {beyond} lie behind the end of the log" if beyond else ""
-
-
-async def _positions(conn: Connection) -> dict[int, int]:
-    cursor = await conn.execute("select to_regclass('leadfold.build')")
-    known = await cursor.fetchone()
-    if not known or not known[0]:
-        return {}
-    cursor = await conn.execute(
-        'select "partition", next_offset from leadfold.position join leadfold.build using (build_id)'
-        " where state = 'live'"
-    )
-    return dict(await cursor.fetchall())
+async def _check_ends(event_log: EventLog, at: Mapping[int, int], ends: Mapping[int, int]) -> None:
+    """Raise OtherLog when positions lie behind the end of the log: not only behind the end it had when we began."""
+    if any(offset > ends.get(partition, offset) for partition, offset in at.items()):
+        wrong = beyond(at, await event_log.bounds(), event_log.place)
+        if wrong is not None:
+            raise OtherLog(wrong)
 
 
 async def any_dirty(conn: Connection, schema: str, fingerprint: int | None) -> bool:

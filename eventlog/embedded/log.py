@@ -89,7 +89,8 @@ class EmbeddedLog(EventLog):
         self._opening: asyncio.Task[None] | None = None  # after a start that found nobody
         self._closing = False
         self._readers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="eventlog-reader")
-        self._local = threading.local()  # one reading connection per thread
+        self._local = threading.local()  # one reading connection per thread, and the file it is of
+        self._file: tuple[int, int] | None = None  # what was read last, by whichever thread
         self._connections: list[sqlite3.Connection] = []
         self._changed = asyncio.Event()  # set when this object stored something
         self._counts = dict.fromkeys(
@@ -181,8 +182,9 @@ class EmbeddedLog(EventLog):
         self._writer.submit(job)
         return future
 
-    async def identity(self) -> str:
-        """See the contract: made with the file."""
+    async def identity(self, *, max_age_s: float = 0.0) -> str:
+        """See the contract: made with the file, and read anew each time."""
+        del max_age_s
         return await self.run(identity_of)
 
     async def partitions(self) -> list[int]:
@@ -240,9 +242,12 @@ class EmbeddedLog(EventLog):
     def _with_connection(self, work: Callable[[sqlite3.Connection], T]) -> T:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         file = file_id(self.path)
+        before, self._file = self._file, file
         if connection is not None and file != self._local.file:
-            # Whoever reads on must first ask whether his position belongs to what lies there now.
             self._drop_connection(connection)
+            connection = None
+        if before not in (None, file):
+            # Whoever reads on must first ask whether his position belongs to what lies there now.
             raise LogUnavailable(f"the event log {self.path} was replaced by another file")
         if connection is None:
             connection = self._local.connection = connect(self.path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 
 from eventlog.contract import EventLog, LogUnavailable, Position, Record, StoredRecord
@@ -29,6 +30,7 @@ class KafkaLog(EventLog):
         self._appender: Appender | None = None
         self._reader: Reader | None = None
         self._partitions: list[int] | None = None
+        self._identity: tuple[float, str] | None = None  # when it was asked (monotonic), and the answer
         self._closed = False
 
     async def start(self) -> None:
@@ -74,10 +76,12 @@ class KafkaLog(EventLog):
             raise LogUnavailable("the log is not open for writing")
         return self._appender.submit(records, deadline_s)
 
-    async def identity(self) -> str:
-        """See the contract."""
+    async def identity(self, *, max_age_s: float = 0.0) -> str:
+        """See the contract. Asks Kafka over a connection of its own."""
         self._open_reader()
-        return await identity(self.settings)
+        if self._identity is None or time.monotonic() - self._identity[0] >= max_age_s:
+            self._identity = time.monotonic(), await identity(self.settings)
+        return self._identity[1]
 
     async def partitions(self) -> list[int]:
         """See the contract. Asks Kafka once."""

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import typer
 
+from domain.printable import counted
 from eventlog.contract import EventLog, LogRefused, StoredRecord
 from leadfold.cli.common import (
     EXIT_CODES,
@@ -103,7 +104,9 @@ def copy(
     if as_json:
         print_json(done)
     else:
-        err.print(f"[green]Copied {done['copied']} events[/], {done['skipped']} were there already")
+        err.print(
+            f"[green]Copied {counted(done['copied'], 'event')}[/], {done['skipped']} were there already"
+        )
 
 
 async def _copy(settings: Settings, source: str, to: str, file: Path | None) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
+from domain.printable import counted
 from leadfold.cli.common import Exit, Json, config, out, print_json, print_table, run_async
 from leadfold.config_file import Config
 from leadfold.settings import Settings
@@ -143,6 +144,7 @@ async def _projection(settings: Settings, log: Any) -> dict[str, Any]:
         "lag_seconds": found.lag_seconds,
         "stopped_at": found.stopped_at,
         "stopped": found.stopped,
+        "other_log": found.other_log,
         "owned": found.owned,
         "dirty_groups": found.dirty_groups,
         "dead_letters": found.dead_letters,
@@ -185,7 +187,7 @@ def _show(found: dict[str, Any]) -> None:
             if not told.get("ok"):
                 out.print(f"         [yellow]{check}: {escape(str(told.get('reason')))}[/]")
     log = found["log"]
-    records = "unknown" if log["records"] is None else f"{log['records']} events"
+    records = "unknown" if log["records"] is None else counted(log["records"], "event")
     out.print(
         f"log      {log['engine']}, {records}" + ("" if log["available"] else "  [red]does not answer[/]")
     )
@@ -206,31 +208,37 @@ def _show(found: dict[str, Any]) -> None:
         since = projection["stopped_at"].astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
         out.print(f"reports  [red]figures stand still since {since}[/], webhooks are taken")
         out.print(f"         [red]{escape(projection['stopped'])}[/]")
-    lag = (
-        "unknown"
-        if projection["lag_records"] is None
-        else (f"{projection['lag_records']} events, {projection['lag_seconds']:.0f} s")
-    )
-    out.print(f"lag      {lag}; {projection['dirty_groups']} groups to fold")
+    if projection["other_log"] is not None and projection["stopped_at"] is None:
+        out.print(f"reports  [red]{escape(projection['other_log'])}[/]")
+    out.print(f"lag      {_lag(projection)}; {counted(projection['dirty_groups'], 'group')} to fold")
     dead = projection["dead_letters"]
     out.print(f"dead     {dead}" + ("  [red]leadfold deadletters list[/]" if dead else ""))
     unreadable = sum(s.unreadable for s in projection["sources"])
     if unreadable:
         out.print(
-            f"unread   {unreadable} deliveries are kept that no adapter could read  [red]leadfold log tail --type"
-            " delivery.unreadable[/] says why; once mended: [red]leadfold replay --retranslate[/]"
+            f"unread   {counted(unreadable, 'delivery is', 'deliveries are')} kept that no adapter could read  [red]leadfold"
+            " log tail --type delivery.unreadable[/] says why; once mended: [red]leadfold replay --retranslate[/]"
         )
     live = projection["live"]
     purpose = "" if live.purpose == "live" else f" ({live.purpose})"
     out.print(f"live     {live.schema}{purpose}, rules {projection['rules']}")
     senders, own = by_origin(projection["sources"])
     if own:
-        out.print(f"company  {sum(s.records for s in own)} events of leadfold.toml and imported files")
+        events = counted(sum(s.records for s in own), "event")
+        out.print(f"company  {events} of leadfold.toml and imported files")
     if senders:
         print_table(
             ("source", "last event happened", "received", "records", "unreadable"),
             ((s.source, s.last_time, s.last_received, s.records, s.unreadable) for s in senders),
         )
+
+
+def _lag(projection: Mapping[str, Any]) -> str:
+    if projection["other_log"] is not None:
+        return "unknown, of another log"
+    if projection["lag_records"] is None:
+        return "unknown"
+    return f"{counted(projection['lag_records'], 'event')}, {projection['lag_seconds']:.0f} s"
 
 
 def by_origin(sources: Sequence[SourceStatus]) -> tuple[list[SourceStatus], list[SourceStatus]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,7 +36,8 @@ def wait(
     That is what was answered with success, on the log or still in the spool of ingest: the one in our data folder, or of
     an ingest elsewhere that answers at `[ingest] status_url` (else at its host and port). A given `status_url` that does
     not answer means «not yet»; an ingest that nobody named and that does not answer cannot be waited for. What comes in
-    while it waits is not waited for. On a terminal it says what it waits for.
+    while it waits is not waited for. On a terminal it says what it waits for. Where the read models were made from
+    another log it ends at once, with exit code 4: nothing comes in time.
 
     Example: `leadfold wait --timeout 30 && leadfold report inquiries --from 2026-03-01 --to 2026-03-31`
     """
@@ -49,10 +51,12 @@ def wait(
         found = run_async(waited(settings, timeout))
     if as_json:
         print_json({"visible": found.visible, "seconds": round(found.seconds, 3), "missing": found.missing})
+    elif found.in_vain:
+        err.print(f"in vain: {found.missing}", style="red", markup=False)
     elif not found.visible:
         err.print(f"not yet: {found.missing}", style="yellow", markup=False)
     if not found.visible:
-        raise typer.Exit(Exit.NOT_YET)
+        raise typer.Exit(Exit.REFUSED if found.in_vain else Exit.NOT_YET)
 
 
 async def waited(
@@ -78,7 +82,7 @@ async def waited(
                     found = await wait_visible(
                         log, url, max(0.0, left), spool_depth=lambda: spool_depth(settings), tell=tell
                     )
-                    return Waited(found.visible, time.monotonic() - started, found.missing)
+                    return replace(found, seconds=time.monotonic() - started)
             except LogRefused:
                 raise
             except LogError as error:

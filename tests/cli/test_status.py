@@ -2,6 +2,9 @@
 
 from datetime import UTC, datetime
 
+import pytest
+
+from domain.printable import counted
 from leadfold.cli.status import by_origin
 from projector.status import SourceStatus
 
@@ -18,3 +21,11 @@ def test_the_settings_and_files_do_not_stand_among_those_who_send() -> None:
     senders, own = by_origin(told)
     assert [s.source for s in senders] == ["/native/import", "/sipuni/main"]
     assert [s.source for s in own] == ["/config/leadfold", "/import/leadfold"]
+
+
+@pytest.mark.parametrize(
+    ("number", "told"), [(0, "0 deliveries"), (1, "1 delivery"), (2, "2 deliveries"), (21, "21 deliveries")]
+)
+def test_one_is_not_said_as_many(number: int, told: str) -> None:
+    assert counted(number, "delivery", "deliveries") == told
+    assert counted(number, "event").endswith("s") == (number != 1)

@@ -1,6 +1,7 @@
 """A projector that stops by itself: webhooks are taken, and everybody who asks is told what is wrong and what to do."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,19 @@ def test_on_another_log_it_takes_webhooks_says_why_and_goes_on_after_a_rebuild(t
         assert "figures stand still since" in told
         assert "leadfold rebuild" in told
         assert shop.json("status")["projection"]["stopped_at"] is not None
-        assert shop.call("wait", "--timeout", "1").returncode == 3
+        assert "lag      unknown, of another log" in told
+        assert "0 events" not in told
+        projection = shop.json("status")["projection"]
+        assert (projection["lag_records"], projection["lag_seconds"]) == (None, None)
+        assert "made from the log" in projection["other_log"]
+        assert "leadfold_projector_lag_known 0" in fetch(f"{part.url}/metrics")[1]
+        began = time.monotonic()
+        waited = shop.call("wait", "--timeout", "80")
+        assert (waited.returncode, time.monotonic() - began < 40) == (4, True)
+        assert waited.stderr.startswith("in vain: the read models were made from the log embedded:")
+        assert "leadfold rebuild" in waited.stderr
+        as_json = json.loads(shop.call("wait", "--json").stdout)
+        assert (as_json["visible"], "leadfold rebuild" in as_json["missing"]) == (False, True)
 
         pages = announced(load(shop.config).settings, "report")
         assert pages is not None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from domain.directory import Directory
 from domain.event import Event
@@ -66,17 +67,23 @@ async def test_the_projector_follows_the_switch_and_readers_see_no_gap(
                 counts.extend(row[0] for row in await cursor.fetchall())
                 await asyncio.sleep(0.002)
 
-    async with opened(tmp_path) as log, running(log, given) as projector:
-        await put(log, [call(n, f"c{n}", n) for n in range(50)])
-        await visible(log, given)
-        reader = asyncio.create_task(read())
-        for round_ in range(2):
-            await rebuild(log, given)
-            await put(log, [call(n, f"d{round_}-{n}", n) for n in range(10)])
+    with capture_logs() as told:
+        async with opened(tmp_path) as log, running(log, given) as projector:
+            await put(log, [call(n, f"c{n}", n) for n in range(50)])
             await visible(log, given)
-        stop.set()
-        await reader
-        assert projector.status().build_id == 3
+            reader = asyncio.create_task(read())
+            for round_ in range(2):
+                await rebuild(log, given)
+                await put(log, [call(n, f"d{round_}-{n}", n) for n in range(10)])
+                await visible(log, given)
+            stop.set()
+            await reader
+            assert projector.status().build_id == 3
+    assert [(line["build"], line["former"]) for line in told if line["event"] == "projector.switched"] == [
+        (2, 1),
+        (3, 2),
+    ]
+    assert not [line for line in told if line["log_level"] in ("warning", "error")]
     assert counts
     assert counts == sorted(counts)
     assert counts[0] == 50

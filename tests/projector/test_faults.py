@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from domain.directory import Directory
 from domain.event import Event
@@ -151,12 +152,14 @@ async def test_a_lowered_position_doubles_nothing(tmp_path: Path, database_url: 
         await put(log, support.history(10))
         await project(log, given)
         expected = tables(database_url)
-        async with running(log, given):
-            await visible(log, given)
-            query(database_url, "update leadfold.position set next_offset = 3")
-            await put(log, support.history(10)[-3:])
-            await visible(log, given)
+        with capture_logs() as told:
+            async with running(log, given):
+                await visible(log, given)
+                query(database_url, "update leadfold.position set next_offset = 3")
+                await put(log, support.history(10)[-3:])
+                await visible(log, given)
     assert tables(database_url) == expected
+    assert [line["event"] for line in told if line["log_level"] == "warning"] == ["projector.fenced"]
 
 
 async def test_a_record_that_cannot_be_read_is_put_aside(tmp_path: Path, database_url: str) -> None:

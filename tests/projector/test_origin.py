@@ -23,6 +23,7 @@ from projector.database import connect
 from projector.errors import OtherLog
 from projector.run import Projector
 from projector.settings import ProjectorSettings
+from projector.status import projection_status
 from projector.wait import wait_visible
 from tests.eventlog.topics import settings_for
 from tests.projector.support import call, history, opened, project, put, query, settings, tables
@@ -75,15 +76,30 @@ async def test_a_longer_log_is_not_read_on_from_the_place_of_another(
     assert await other.identity() in reason
     assert "leadfold rebuild" in reason
     assert tables(database_url) == before
-    waited = await wait_visible(other, database_url, 0.5)
-    assert (waited.visible, waited.missing) == (False, "the read models were made from another log")
+    await told_at_once(other, database_url, reason)
     with pytest.raises(OtherLog):
         await catch_up_former(other, given)
 
     await rebuild(other, given)
     await project(other, given)
+    async with await connect(database_url) as conn:
+        seen = await projection_status(conn, other)
+    assert (seen.other_log, seen.lag_records, seen.lag_seconds) == (None, 0, 0.0)
     assert query(database_url, "select count(*) from LIVE.fact") == [(300,)]
     assert query(database_url, "select stopped from leadfold.build where state = 'live'") == [(None,)]
+
+
+async def told_at_once(log: EventLog, url: str, reason: str) -> None:
+    """Whoever waits hears why it is in vain, long before the time-out; a lag is not known, which is not none."""
+    waited = await wait_visible(log, url, 60)
+    assert (waited.visible, waited.in_vain, reason in waited.missing) == (False, True, True)
+    assert "leadfold rebuild" in waited.missing
+    assert waited.seconds < 20
+    async with await connect(url) as conn:
+        seen = await projection_status(conn, log)
+    assert seen.other_log is not None
+    assert reason in seen.other_log
+    assert (seen.lag_records, seen.lag_seconds) == (None, None)
 
 
 async def catch_up_former(log: EventLog, given: ProjectorSettings) -> None:
@@ -156,8 +172,7 @@ async def test_a_backup_that_was_put_back_and_grew_again_is_found_out(
     shutil.copy(tmp_path / "backup.db", tmp_path / "events.db")
     async with opened(tmp_path) as log:
         assert "is not there any more" in await stops(log, given, OtherLog)
-        waited = await wait_visible(log, database_url, 0.5)
-        assert (waited.visible, "behind the end" in waited.missing) == (False, True)
+        await told_at_once(log, database_url, "lie behind its end")
         await put(log, [call(n, f"new{n}", n) for n in range(20)])
         reason = await stops(log, given, OtherLog)
         assert "the record at 5" in reason

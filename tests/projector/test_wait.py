@@ -32,7 +32,7 @@ async def test_a_directory_that_changes_between_two_questions(
         await put(log, [support.employee(1)])
         monkeypatch.setattr(wait, "live_build", then_a_batch_commits)
         waited = await wait.wait_visible(log, database_url, 0)
-        assert (waited.visible, waited.missing) == (False, "1 records are not applied yet")
+        assert (waited.visible, waited.missing) == (False, "1 record is not applied yet")
         waited = await wait.wait_visible(log, database_url, 0)
         assert (waited.visible, waited.missing) == (False, "groups wait to be folded")
         await project(log, given)
