@@ -155,10 +155,8 @@ class Projector:
     async def _session(self, stop: asyncio.Event) -> None:
         self._held = {}
         await self._link.renew()
-        former, self._build_id = (
-            self._build_id,
-            await self._link.ask(prepare(self._link.conn, self._settings)),
-        )
+        former = self._build_id
+        self._build_id = await self._link.ask(prepare(self._link.conn, self._settings))
         self._say_fenced(former)
         subscription = self._log.subscribe(GROUP)
         steady = self._log.engine == "embedded"
