@@ -42,7 +42,8 @@ def build_app(deps: IngestDeps) -> web.Application:
     )
     door = app[DOOR] = FrontDoor(deps)
     app[CONNECTIONS] = Connections(app, limits, Lane(door))
-    for path in ("/in/{name}", "/in/{name}/{secret}"):
+    # Cabinets of providers show their example with a slash at the end, and people write theirs alike.
+    for path in ("/in/{name}", "/in/{name}/", "/in/{name}/{secret}", "/in/{name}/{secret}/"):
         app.router.add_route("*", path, door.provider)
     app.router.add_post("/v1/events", door.native)
     app.router.add_get("/openapi.json", _document)

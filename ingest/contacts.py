@@ -31,6 +31,26 @@ _SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
         "username",
         "ваше_имя",
         "имя клиента",
+        "имя и фамилия",
+        "имя фамилия",
+        "имя, фамилия",
+        "фамилия имя",
+        "фамилия и имя",
+        "фамилия, имя",
+        "фамилия имя отчество",
+        "ваше имя и фамилия",
+        "ф.и.о.",
+        "ф.и.о",
+        "ваше фио",
+        "как к вам обращаться",
+        "как к вам можно обращаться",
+        "представьтесь",
+        "контактное лицо",
+        "full name",
+        "your name",
+        "user_name",
+        "customer_name",
+        "ma_name",
     ),
     "phone": (
         "phone",
@@ -50,8 +70,27 @@ _SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
         "номер_телефона",
         "telephone",
         "ваш номер телефона",
+        "номер телефона для связи",
+        "телефон для связи",
+        "мобильный телефон",
+        "контактный номер",
+        "phone number",
+        "ma_phone",
     ),
-    "email": ("email", "your-email", "e-mail", "mail", "почта", "электронная почта", "your_email", "e_mail"),
+    "email": (
+        "email",
+        "your-email",
+        "e-mail",
+        "mail",
+        "почта",
+        "электронная почта",
+        "your_email",
+        "e_mail",
+        "ваш email",
+        "ваш e-mail",
+        "ваша почта",
+        "ma_email",
+    ),
     "text": (
         "message",
         "comment",
@@ -128,7 +167,7 @@ class Filled:
 @lru_cache(maxsize=4096)
 def role_of(name: str) -> str | None:
     """The role of a field by its name, in any case, with a Tilda suffix (``Phone_2``) or without."""
-    plain = name.strip().strip(":*").strip().casefold()
+    plain = name.strip().strip(":*?").strip().casefold()
     found = (
         _ROLE.get(plain)
         or _ROLE.get(re.sub(r"[_-]\d{1,3}$", "", plain))
@@ -200,6 +239,19 @@ def _take(
             rest.append(("email", address))
     if filled.name is None:
         filled.name = text(" ".join(roles[role] for role in ("first_name", "last_name") if role in roles))
+    elif (last := roles.get("last_name")) and "first_name" not in roles and last not in filled.name:
+        filled.name = _short(f"{filled.name} {last}")
+
+
+def fill(
+    filled: Filled, name: str | None, phone: str | None, email_address: str | None, source: SourceConfig
+) -> None:
+    """Contacts that were found elsewhere, for those that no field told."""
+    filled.name = filled.name or text(name)
+    if filled.phone_raw is None and phone:
+        filled.phone_raw = _short(phone)
+        filled.phone = normalise(phone, source.region, source.area_code).e164
+    filled.email = filled.email or email(email_address)
 
 
 def _short(said: str) -> str:

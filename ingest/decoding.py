@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
+from contextlib import suppress
 from functools import lru_cache
 from math import isfinite
 from typing import Any, Final, Literal
@@ -54,6 +55,20 @@ def clean_text(text: str) -> str:
     if DIRTY.search(text) is None:
         return text
     return text.replace("\x00", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def guessed(raw: bytes) -> str:
+    """Text whose charset nobody named, or not rightly: UTF-8, or Windows-1251 where it is rather that.
+
+    Old sites post forms in Windows-1251 and do not say so. Such text is hardly ever UTF-8; a letter cut in half, at the end
+    of a text in UTF-8, still is: what spoils less is taken. Bytes that mean nothing become U+FFFD.
+    """
+    with suppress(UnicodeDecodeError):
+        return raw.decode("utf-8")
+    text = raw.decode("utf-8", "replace")
+    spoilt = text.count("\ufffd")
+    read = sum(letter > "\x7f" for letter in text) - spoilt
+    return raw.decode("cp1251", "replace") if spoilt > read else text
 
 
 def decompress(body: bytes, encoding: str, limits: Limits) -> bytes:

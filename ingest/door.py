@@ -121,8 +121,7 @@ class FrontDoor:
         source = self.deps.book.get(request.match_info["name"])
         adapter = self.deps.adapters.get(source.provider) if source else None
         if source is None or adapter is None:
-            self.deps.metrics.delivered("unknown", "refused")
-            return wire.respond(_UNKNOWN)
+            return wire.respond(self.refused("unknown"))
         return await self._counted(request, lambda: self._from_provider(request, source, adapter))
 
     async def native(self, request: web.Request) -> web.StreamResponse:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from ingest.decoding import clean_text
+from ingest.decoding import clean_text, guessed
 from ingest.limits import Limits, Unreadable
 from ingest.pairs import Pairs
 
@@ -30,7 +30,6 @@ def parse_multipart(body: bytes, content_type: str, charset: str | None, limits:
     if len(parts) - 1 > limits.max_fields:
         raise Unreadable("too many fields")
     pairs: Pairs = []
-    encoding = charset or "utf-8"
     for part in parts[1:]:
         if part.startswith(b"--"):
             break
@@ -40,9 +39,9 @@ def parse_multipart(body: bytes, content_type: str, charset: str | None, limits:
             continue
         file = _FILE.search(head)
         value = file.group(1) if file else content.removesuffix(b"\r\n")
-        pairs.append((_text(name.group(1), encoding), _text(value, encoding)))
+        pairs.append((_text(name.group(1), charset), _text(value, charset)))
     return pairs
 
 
-def _text(raw: bytes, encoding: str) -> str:
-    return clean_text(raw.decode(encoding, "replace"))
+def _text(raw: bytes, charset: str | None) -> str:
+    return clean_text(guessed(raw) if charset in (None, "utf-8") else raw.decode(charset, "replace"))

@@ -7,9 +7,9 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 
-from ingest.decoding import DIRTY, Fields, clean_text
+from ingest.decoding import DIRTY, Fields, clean_text, guessed
 from ingest.limits import Limits, Unreadable
 
 Pairs = list[tuple[str, str]]
@@ -102,7 +102,12 @@ def _values(joined: str) -> list[str] | None:
 
 
 def _clean(decoded: str, sent: str) -> bool:
-    """Whether `clean_text` leaves a text as it is. Escapes never make halves of characters, so ASCII has none."""
+    """Whether `clean_text` leaves a text as it is and nothing in it was spoilt (`guessed`).
+
+    Escapes never make halves of characters, so ASCII has none.
+    """
+    if "\ufffd" in decoded:
+        return False
     return "\x00" not in decoded if sent.isascii() else DIRTY.search(decoded) is None
 
 
@@ -138,7 +143,10 @@ def _unquote(text: str, charset: str | None) -> str:
     if "+" in text:
         text = text.replace("+", " ")
     if "%" in text:
-        text = unquote(text, charset or "utf-8", "replace")
+        plain = unquote(text, charset or "utf-8", "replace")
+        if "\ufffd" in plain and (charset or "utf-8").lower() == "utf-8":
+            plain = guessed(unquote_to_bytes(text.encode("utf-8", "replace")))
+        text = plain
     return clean_text(text)
 
 

@@ -102,9 +102,9 @@ def has_secret(delivery: Delivery) -> bool:
 
 
 def path_secret(path: str) -> str:
-    """The last part of ``/in/{name}/{secret}``, decoded; empty when there is none."""
+    """The last part of ``/in/{name}/{secret}``, with a slash behind it or none, decoded; empty when there is none."""
     parts = path.split("/")
-    return unquote(parts[3]) if len(parts) == 4 else ""
+    return unquote(parts[3]) if len(parts) == 4 or (len(parts) == 5 and not parts[4]) else ""
 
 
 def _field_is(delivery: Delivery, where: str, name: str, wanted: str) -> bool:

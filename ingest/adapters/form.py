@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final
 
 from domain.facts.sites import FormSubmitted
 from domain.said import Said
-from ingest import contacts, reading
+from ingest import contacts, foreign, reading
 from ingest.adapters.contract import Adapter, Answer, Translation, json_answer
 from ingest.attribution import cookie_pairs, explicit_utm, kept_cookies, utm_in_url, utm_of
 from ingest.delivery import Delivery
@@ -38,18 +38,23 @@ class Form(Adapter):
     """
 
     provider: ClassVar[str] = "form"
-    REVISION: ClassVar[int] = 2  # of several numbers in one field the first is read
+    REVISION: ClassVar[int] = 3  # more names of fields; webhooks of other providers are no forms
     OK: ClassVar[Answer] = _OK
     BROWSERS: ClassVar[bool] = True
 
     def translate(self, delivery: Delivery) -> Translation:
         """One submission; an empty body or ``test=test`` is a test of the settings."""
-        fields = delivery.fields
+        value = delivery.value
+        alone = value[0] if isinstance(value, list) and len(value) == 1 else None
+        # Connectors forward a form as a list of one.
+        fields = {**delivery.query_fields, **alone} if isinstance(alone, dict) else delivery.fields
         options = delivery.source.options
         if options.get("key_in") in ("body", "query"):
             fields = {k: v for k, v in fields.items() if k != options.get("key_name")}
         if not fields or fields == {"test": "test"}:
             return Translation([], _OK, probe=True)
+        if other := foreign.reason(fields, "Tilda"):
+            return Translation([], _OK, kept=other)
         shape = shape_of(fields)
         filled = contacts.read(shape.fields, delivery.source)
         if not filled.has_contact:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, ClassVar, Final, TypedDict
+from typing import Any, ClassVar, Final, Literal, TypedDict
 
 from domain.facts.calls import CallAnswered, CallEnded, CallLegRang, CallStarted, Direction, RecordingStored
 from domain.facts.company import DeliveryUnreadable
@@ -23,7 +23,7 @@ from domain.facts.sites import (
     OfflineMessageLeft,
 )
 from domain.said import Said
-from ingest import reading
+from ingest import foreign, reading
 from ingest.adapters.contract import RESULT_OK, Adapter, Answer, Translation
 from ingest.attribution import utm_in_url, utm_of, utm_pairs
 from ingest.delivery import Delivery
@@ -57,7 +57,7 @@ class Jivo(Adapter):
     """Authentication: the secret path; Jivo signs nothing."""
 
     provider: ClassVar[str] = "jivo"
-    REVISION: ClassVar[int] = 2  # the end of a dialogue names its agents
+    REVISION: ClassVar[int] = 3  # who is neither visitor nor agent (a bot) is none of both
     OK: ClassVar[Answer] = RESULT_OK
 
     def translate(self, delivery: Delivery) -> Translation:
@@ -66,8 +66,11 @@ class Jivo(Adapter):
         if not isinstance(body, dict):
             return Translation([], RESULT_OK, kept="the body is not an object")
         if not body:
-            return Translation([], RESULT_OK, probe=True)
+            other = foreign.reason(delivery.query_fields) if delivery.query else None
+            return Translation([], RESULT_OK, probe=other is None, kept=other)
         name = (text(body.get("event_name")) or "").translate(_CYRILLIC_ES)
+        if not name:
+            return Translation([], RESULT_OK, kept=foreign.reason(body, "Jivo") or "event_name is missing")
         message = _Message(body, delivery)
         kinds: dict[str, Callable[[], list[Said]]] = {
             "chat_accepted": message.accepted,
@@ -136,16 +139,14 @@ class _Message:
         """The dialogue is over; a dialogue that came back is finished again, by another last message."""
         chat = self.need_chat()
         log = mapping(self.body.get("chat"))
+        lines = [line for line in map(mapping, items(log.get("messages"))) if line]
+        stamps = [reading.unix_seconds(line.get("timestamp")) for line in lines]
         messages = tuple(
-            ChatMessage(
-                at=reading.unix_seconds(line.get("timestamp")),
-                by="agent" if text(line.get("type")) == "agent" else "visitor",
-                agent_id=text(line.get("agent_id")),
-            )
-            for line in map(mapping, items(log.get("messages")))
-            if line
+            ChatMessage(at=at, by=by, agent_id=text(line.get("agent_id")))
+            for line, at in zip(lines, stamps, strict=True)
+            if (by := _who(line))
         )
-        last = max((m.at for m in messages if m.at), default=None)
+        last = max((at for at in stamps if at), default=None)
         told = [mapping(a) for a in items(self.body.get("agents"))]
         agents = [text(a.get("id")) for a in told]
         done = ChatFinished(
@@ -159,7 +160,7 @@ class _Message:
             rating=text(log.get("rate")),
             blacklisted=log.get("blacklisted") is True,
         )
-        identity = str(int(last.timestamp())) if last else f"{len(messages)}"
+        identity = str(int(last.timestamp())) if last else f"{len(lines)}"
         return [Said(done, (chat, identity), last, chat), *self.captured(last)]
 
     def offline(self) -> list[Said]:
@@ -264,6 +265,14 @@ class _Message:
         lines = map(mapping, items(mapping(self.body.get("chat")).get("messages")))
         stamps = [at for line in lines if (at := reading.unix_seconds(line.get("timestamp")))]
         return min(stamps, default=None)
+
+
+def _who(line: Mapping[str, Any]) -> Literal["visitor", "agent"] | None:
+    """Who wrote a line. A bot's greeting is neither the visitor's question nor an operator's reply."""
+    kind = (text(line.get("type")) or "").lower()
+    if kind == "agent" or (kind != "visitor" and text(line.get("agent_id"))):
+        return "agent"
+    return "visitor" if kind in ("", "visitor", "client") else None
 
 
 def _names(agents: list[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:

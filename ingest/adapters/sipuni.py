@@ -27,7 +27,7 @@ from domain.facts.company import DeliveryUnreadable
 from domain.phones import Phone, normalise
 from domain.said import Said
 from domain.value import value
-from ingest import reading
+from ingest import foreign, reading
 from ingest.adapters import sipuni_tracking
 from ingest.adapters.contract import SUCCESS, Adapter, Answer, Translation
 from ingest.delivery import Delivery
@@ -41,6 +41,9 @@ _STATUS: Final[dict[str, Cause]] = {
     "CONGESTION": "failed",
     "CHANUNAVAIL": "failed",
 }
+#: Numbers of cabinets have six digits, the first of them a zero; extensions have two to four.
+_CABINET: Final = 6
+_FULL_EXTENSION: Final = re.compile(r"0\d{7,9}", re.ASCII)
 _CALL_FIELDS: Final = ("event", "call_id", "src_num", "dst_num", "src_type", "dst_type", "status")
 
 Fields = dict[str, Any]
@@ -75,6 +78,7 @@ class Sipuni(Adapter):
     """Authentication: the secret in path or query; Sipuni signs nothing."""
 
     provider: ClassVar[str] = "sipuni"
+    REVISION: ClassVar[int] = 2  # the cabinet is found before the extension where user_id is missing
     OK: ClassVar[Answer] = SUCCESS
 
     def translate(self, delivery: Delivery) -> Translation:
@@ -88,7 +92,12 @@ class Sipuni(Adapter):
         if not any(reading.text(fields.get(name)) for name in _CALL_FIELDS):
             if sipuni_tracking.is_hit(fields):
                 return Translation([sipuni_tracking.hit(fields, delivery)], SUCCESS)
-            return Translation([], SUCCESS, probe=not delivery.body.strip(), kept="no fields of a call")
+            return Translation(
+                [],
+                SUCCESS,
+                probe=not delivery.body.strip(),
+                kept=foreign.reason(fields) or "no fields of a call",
+            )
         message = _Message(fields, delivery)
         match reading.text(fields.get("event")):
             case "1":
@@ -99,6 +108,8 @@ class Sipuni(Adapter):
                 said = message.answers()
             case "4":
                 said = message.leg_ends()
+            case None:
+                return Translation([], SUCCESS, kept="event is missing")
             case _:
                 return Translation(
                     [],
@@ -117,7 +128,7 @@ class _Message:
         self.source = delivery.source
         self.received = delivery.received
         self.at = reading.unix_seconds(fields.get("timestamp"))
-        self.cabinet = reading.text(fields.get("user_id"))
+        self.cabinet = reading.text(fields.get("user_id")) or self._cabinet_before()
         self.status = (reading.text(fields.get("status")) or "").upper()
         self.call_id = reading.key(fields.get("call_id")) or ""
         self.src = self._side("src")
@@ -292,6 +303,16 @@ class _Message:
         if internal:
             return Side(True, extension, None, identity)
         return Side(False, None, full or short, identity)
+
+    def _cabinet_before(self) -> str | None:
+        """The cabinet's number without ``user_id``: it stands before an extension's full form (Sipuni's own example)."""
+        for which in ("src", "dst"):
+            if reading.text(self.fields.get(f"{which}_type")) != "2":
+                continue
+            full = _number(self.fields.get(f"{which}_num")) or ""
+            if _FULL_EXTENSION.fullmatch(full):
+                return full[:_CABINET]
+        return None
 
     def _short(self, number: str | None) -> str | None:
         """An extension without the cabinet's number before it."""

@@ -13,7 +13,7 @@ import orjson
 
 from domain.facts.sites import FormSubmitted
 from domain.said import Said
-from ingest import contacts, reading
+from ingest import contacts, foreign, letters, reading
 from ingest.adapters.contract import Adapter, Answer, Translation, has_secret
 from ingest.attribution import cookie_pairs, explicit_utm, is_mark, kept_cookies, tilda_utm, utm_in_url
 from ingest.decoding import Fields
@@ -34,7 +34,7 @@ class Tilda(Adapter):
     """
 
     provider: ClassVar[str] = "tilda"
-    REVISION: ClassVar[int] = 2  # of several numbers in one field the first is read
+    REVISION: ClassVar[int] = 3  # contacts in the letter about an order; more names of fields
     OK: ClassVar[Answer] = _OK
     BROWSERS: ClassVar[bool] = True
 
@@ -51,16 +51,23 @@ class Tilda(Adapter):
 
     def translate(self, delivery: Delivery) -> Translation:
         """One submission."""
-        if not delivery.body.strip() or is_probe(delivery.value):
-            return Translation([], _OK, probe=True)
-        fields = delivery.fields
         options = delivery.source.options
         secret_field = options.get("key_name") if options.get("key_in") in ("body", "query") else None
+        if not delivery.body.strip():
+            other = _by_get(delivery, secret_field)
+            return Translation([], _OK, probe=other is None, kept=other)
+        if is_probe(delivery.value, secret_field):
+            return Translation([], _OK, probe=True)
+        fields = delivery.fields
         taken = delivery.apart_body
         known = taken is not None and len(taken.names) <= _REMEMBERED and not delivery.query
         plan = (_plan_again if known else _plan)(tuple(fields), secret_field)
+        if plan.foreign and (other := foreign.reason(fields, "Tilda")):
+            return Translation([], _OK, kept=other)
         service = {kind: fields[name] for kind, name in plan.service}
         filled = contacts.read([(name, fields[name]) for name in plan.own], delivery.source, plan.parts)
+        if not filled.has_contact and (letter := letters.read(filled.text)):
+            contacts.fill(filled, letter.name, letter.phone, letter.email, delivery.source)
         extra = filled.extra
         if payment := _payment(service.get("payment")):
             extra["payment"] = payment
@@ -98,20 +105,22 @@ class Tilda(Adapter):
 class _Plan(NamedTuple):
     """The fields of a form by their names. ``own``: the visitor's, with their ``parts`` (`contacts.parts_of`).
 
-    ``service``: (lower-case name, name) of the others. ``marked``: some may be utm marks.
+    ``service``: (lower-case name, name) of the others. ``marked``: some may be utm marks. ``foreign``: they may
+    be another provider's.
     """
 
     own: tuple[str, ...]
     parts: tuple[str | None, ...]
     service: tuple[tuple[str, str], ...]
     marked: bool
+    foreign: bool
 
 
 def _plan(names: tuple[str, ...], secret_field: str | None) -> _Plan:
     service = tuple((name.lower(), name) for name in names if _is_service(name.lower()))
     own = tuple(name for name in names if not _is_service(name.lower()) and name != secret_field)
     marked = any(name == "utm" or is_mark(name) for name in names)
-    return _Plan(own, contacts.parts_of(own), service, marked)
+    return _Plan(own, contacts.parts_of(own), service, marked, foreign.may_be(names))
 
 
 #: All deliveries of a form have the same fields.
@@ -123,9 +132,21 @@ def _is_service(lowered: str) -> bool:
     return lowered in _SERVICE or lowered.startswith("utm_")
 
 
-def is_probe(value: Any) -> bool:
-    """The whole body is ``test=test``, as a form or JSON."""
+def is_probe(value: Any, secret_field: str | None = None) -> bool:
+    """The whole body is ``test=test``, as a form or JSON; the source's key may stand beside it."""
+    if secret_field is not None and isinstance(value, dict):
+        value = {name: said for name, said in value.items() if name != secret_field}
     return bool(value == {"test": "test"})
+
+
+def _by_get(delivery: Delivery, secret_field: str | None) -> str | None:
+    """Why a request without a body is kept: somebody sends his fields by GET. None where it is a test of the address."""
+    if not delivery.query:
+        return None
+    said = {name: value for name, value in delivery.query_fields.items() if name != secret_field}
+    return foreign.reason(said, "Tilda") or (
+        "there is no body: Tilda posts its forms" if said and delivery.method == "GET" else None
+    )
 
 
 def _payment(value: Any) -> str | None:

@@ -97,6 +97,23 @@ async def test_strangers_hear_the_same_whatever_is_wrong(door: Door, path: str, 
     assert await door.events() == []
 
 
+async def test_a_slash_behind_the_address(door: Door) -> None:
+    query = "event=5&call_id=1.1&src_num=79990000001"
+    plain = await door.client.get(f"/in/pbx/{SECRET}?{query}")
+    slashed = await door.client.get(f"/in/pbx/{SECRET}/?{query}")
+    assert (
+        (slashed.status, await slashed.read())
+        == (plain.status, await plain.read())
+        == (200, b'{"success":true}')
+    )
+    token = await door.client.post("/in/site/", data={"Phone": "+79990000001"}, headers={"Token": SECRET})
+    assert token.status == 200
+    stored = await door.events()
+    assert SECRET not in str(stored)
+    assert len({e.id for e in stored}) == 2  # one call, however its address was written, and a form
+    assert (await door.client.get(f"/in/pbx/{SECRET}//?{query}")).status == 404
+
+
 async def test_a_token_in_a_header_and_the_bare_probe(door: Door) -> None:
     good = await door.client.post(
         "/in/site", data={"Phone": "89990000001", "tranid": "1:1"}, headers={"token": SECRET}

@@ -23,12 +23,14 @@ def known(one: Delivery) -> Any:
 @pytest.mark.parametrize("provider", sorted(adapters()))
 def test_secret_path(provider: str) -> None:
     assert known(delivery(provider, path=f"/in/main/{SECRET}"))
+    assert known(delivery(provider, path=f"/in/main/{SECRET}/"))
     for path in (
         "/in/main/wrong",
         "/in/main/",
         "/in/main",
         f"/in/main/{SECRET}x",
-        f"/in/main/{SECRET}/",
+        f"/in/main/{SECRET}//",
+        f"/in/main/{SECRET}/x",
         "/in/main/%00",
     ):
         assert not known(delivery(provider, path=path))

@@ -3,13 +3,13 @@
 import gzip
 import zlib
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, unquote_to_bytes
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.decoding import TooLarge, clean_text, decompress, parse_json
+from ingest.decoding import TooLarge, clean_text, decompress, guessed, parse_json
 from ingest.limits import DEFAULT_LIMITS, Limits, Unreadable
 from ingest.multipart import parse_multipart
 from ingest.pairs import apart, nest, parse_pairs, split_key
@@ -183,7 +183,28 @@ def test_any_delivery_decodes_or_is_unreadable(body: bytes, content_type: Any, q
 @given(st.text(alphabet="ab=&+%20%D0%9F%zz[]я", max_size=40))
 def test_pairs_are_those_of_the_standard_library(text: str) -> None:
     standard = parse_qsl(text, keep_blank_values=True, errors="replace")
-    assert parse_pairs(text, None, L) == [(clean_text(k), clean_text(v)) for k, v in standard]
+    read = parse_pairs(text, None, L)
+    # What is not UTF-8 is guessed; the rest is what the library says.
+    expected = [(clean_text(k), clean_text(v)) for k, v in standard]
+    assert len(read) == len(expected)
+    for ours, theirs in zip(read, expected, strict=True):
+        assert all(a == b or "\ufffd" in b for a, b in zip(ours, theirs, strict=True))
+
+
+def test_windows_1251_that_nobody_names() -> None:
+    assert parse_pairs("%C8%EC%FF=%CF%B8%F2%F0&b=%D0%9F", None, L) == [("Имя", "Пётр"), ("b", "П")]
+    assert parse_pairs("a=%CF%B8%F2%F0", "utf-8", L) == [("a", "Пётр")]
+    # One letter cut in half at the end is still UTF-8, and one that nobody spoilt is what it was.
+    assert parse_pairs("a=%D0%9F%D1%91%D1", None, L) == [("a", "Пё\ufffd")]
+    assert parse_pairs("a=%EF%BF%BD", None, L) == [("a", "\ufffd")]
+    body = '--x\r\nContent-Disposition: form-data; name="n"\r\n\r\nПётр\r\n--x--'.encode("cp1251")
+    assert parse_multipart(body, "multipart/form-data; boundary=x", None, L) == [("n", "Пётр")]
+    raw = delivery(
+        "form",
+        body="имя=Пётр".encode("cp1251"),
+        headers={"content-type": "application/x-www-form-urlencoded"},
+    )
+    assert raw.fields == {"имя": "Пётр"}
 
 
 @given(
@@ -215,10 +236,11 @@ def test_pairs_are_those_of_the_standard_library(text: str) -> None:
     ).map("".join)
 )
 def test_decoding_at_once_is_decoding_one_by_one(text: str) -> None:
-    one_by_one = [
-        (clean_text(unquote(name.replace("+", " "))), clean_text(unquote(value.replace("+", " "))))
-        for name, _, value in (part.partition("=") for part in text.split("&") if part)
-    ]
+    def read(part: str) -> str:
+        return clean_text(guessed(unquote_to_bytes(part.replace("+", " "))))
+
+    parts = (part.partition("=") for part in text.split("&") if part)
+    one_by_one = [(read(name), read(value)) for name, _, value in parts]
     assert parse_pairs(text, "utf-8", L) == one_by_one
 
 

@@ -146,7 +146,7 @@ def test_after_the_fix_the_delivery_is_translated_again() -> None:
     mended = facts[1]
     assert (mended.id, mended.time) == (lost.id, lost.time)
     assert mended.revision > lost.revision
-    assert mended.data.reason == "mended: 1 facts by form@2"
+    assert mended.data.reason == "mended: 1 facts by form@3"
     assert isinstance(facts[0].evidence, Evidence)
 
 
