@@ -12,9 +12,10 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 import structlog
 from hypothesis import settings
-from playwright.async_api import Page
+from playwright.async_api import Browser, Page
 
 from deploy.kafka.broker import LocalBroker, free_ports, why_unavailable
 from tests.support import browser, kafka, postgres, run_dir
@@ -66,6 +67,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for fixture in getattr(item, "fixturenames", ()):
             if marker := _MARKERS.get(fixture):
                 item.add_marker(marker)
+        if pytest_asyncio.is_async_test(item) and (
+            item.get_closest_marker("browser") or item.path.parent.name == "browser"
+        ):
+            # on the event loop of the browser, which is started once; fixtures have to say so themselves
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
     items[:] = _spread(items)
 
 
@@ -162,15 +168,22 @@ def chromium() -> str:
     return found
 
 
-@pytest.fixture
-async def browser_pages(chromium: str) -> AsyncIterator[browser.Pages]:
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def _browser(chromium: str) -> AsyncIterator[Browser]:
+    """This worker's browser: to start one for every test took half of the time of those tests."""
+    async with browser.started(chromium) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def browser_pages(_browser: Browser) -> AsyncIterator[browser.Pages]:
     """Opens pages in a real browser; fails the test when a page had errors or asked for anything on the network."""
-    async with browser.pages(chromium) as opened:
+    async with browser.pages(_browser) as opened:
         yield opened
         assert opened.problems == []
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def browser_page(browser_pages: browser.Pages) -> Page:
     """One empty page, 1440 x 900, light, Russian, Moscow time."""
     return await browser_pages.open()

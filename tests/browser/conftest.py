@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from aiohttp import web
 from psycopg import AsyncConnection
 
@@ -96,13 +97,13 @@ def loaded(postgres_url: str) -> Iterator[Loaded]:
         yield made
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def site(loaded: Loaded) -> AsyncIterator[Site]:
     async with serve(loaded.deps()) as base:
         yield Site(base, loaded)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def stale_site(loaded: Loaded) -> AsyncIterator[Site]:
     """The same pages when nobody knows how late the data is."""
 

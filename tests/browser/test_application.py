@@ -14,6 +14,7 @@ from zipfile import ZipFile
 
 import openpyxl
 import pytest
+import pytest_asyncio
 from aiohttp import ClientSession
 from psycopg import AsyncConnection
 
@@ -30,7 +31,7 @@ WEB = Path(reports.web.__file__).parent
 TEMPLATES = sorted((WEB / "templates").glob("*.html"))
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def client() -> AsyncIterator[ClientSession]:
     async with ClientSession() as session:
         yield session

@@ -90,11 +90,21 @@ class Pages:
 
 
 @asynccontextmanager
-async def pages(executable: str) -> AsyncIterator[Pages]:
-    """A browser process of its own for the time of the block."""
+async def started(executable: str) -> AsyncIterator[Browser]:
+    """A browser process for the time of the block; to be used on this event loop."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=executable, args=_ARGUMENTS)
         try:
-            yield Pages(browser)
+            yield browser
         finally:
             await browser.close()
+
+
+@asynccontextmanager
+async def pages(browser: Browser) -> AsyncIterator[Pages]:
+    """Pages of a running browser; at the end all of them are gone, with their cookies, caches and downloads."""
+    try:
+        yield Pages(browser)
+    finally:
+        for context in list(browser.contexts):
+            await context.close()
