@@ -129,6 +129,7 @@ def retranslate(
     evidence: Evidence | None = None,
     limits: Limits = DEFAULT_LIMITS,
     known: Mapping[str, Adapter] | None = None,
+    read_as: SourceConfig | None = None,
 ) -> list[Event]:
     """Translate the delivery of an unreadable event once more, after a fix of its adapter or of the configuration.
 
@@ -139,6 +140,8 @@ def retranslate(
         evidence: the delivery; needed when ``event`` only points to it (`EvidencePointer`).
         limits: today's limits.
         known: adapters by provider, today's by default.
+        read_as: an unreadable delivery came to the wrong address: it is this source's. By default it is that of the
+            source with its name, whose provider may be another one by now.
 
     Returns:
         The facts, with the ids they would have had; then the unreadable event once more, with a higher revision and a
@@ -154,6 +157,8 @@ def retranslate(
             f"event {event.id} only points to its delivery: give the evidence of the event it points to"
         )
     source = book.by_path(event.source)
+    if isinstance(event.data, DeliveryUnreadable):
+        source = read_as or book.get(event.source.rpartition("/")[2])
     if source is None:
         raise LookupError(f"there is no source {event.source} in the configuration any more")
     adapter = (known or adapters()).get(source.provider)

@@ -14,7 +14,7 @@ from eventlog.contract import EventLog, StoredRecord
 from eventlog.sealing import Undecodable, label, seal, unseal
 from ingest.adapters.registry import adapters
 from ingest.limits import Limits
-from ingest.sources import SourceBook
+from ingest.sources import SourceBook, SourceConfig
 from ingest.translate import retranslate
 from leadfold.log_reading import records
 from projector.batch import Applier, Batch, open_record
@@ -113,16 +113,17 @@ async def translate_again(
     rate_per_s: float | None,
     dry_run: bool,
     step: Step,
+    read_as: SourceConfig | None = None,
 ) -> Retranslated:
     """Translate deliveries of a range anew and append what came out, under a higher revision.
 
-    Deliveries that were unreadable; with ``outdated`` also those that an older revision of their adapter translated.
+    Deliveries that were unreadable, ``read_as`` those of another source where they came to the wrong address; with ``outdated`` also those that an older revision of their adapter translated.
     """
     done = Retranslated()
     pace = _Pace(rate_per_s)
     for event in await _chosen(event_log, wanted, source, outdated, step, done):
         done.deliveries += 1
-        made = _again(event, book, key_secret, limits, done)
+        made = _again(event, book, key_secret, limits, done, read_as)
         if not made:
             continue
         done.mended += 1
@@ -173,10 +174,15 @@ def _is_outdated(event: Event, revisions: Mapping[str, int]) -> bool:
 
 
 def _again(
-    event: Event, book: SourceBook, key_secret: bytes, limits: Limits, done: Retranslated
+    event: Event,
+    book: SourceBook,
+    key_secret: bytes,
+    limits: Limits,
+    done: Retranslated,
+    read_as: SourceConfig | None,
 ) -> list[Event]:
     try:
-        made = retranslate(event, book=book, key_secret=key_secret, limits=limits)
+        made = retranslate(event, book=book, key_secret=key_secret, limits=limits, read_as=read_as)
     except LookupError as error:
         reason = str(error)
         if str(event.id) in reason:

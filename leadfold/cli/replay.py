@@ -43,6 +43,14 @@ def replay(
     source: Annotated[
         str | None, typer.Option("--source", help="With --retranslate: only this source.")
     ] = None,
+    read_as: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            metavar="NAME",
+            help="With --source: what could not be read came to the wrong address, and is this source's.",
+        ),
+    ] = None,
     outdated: Annotated[
         bool,
         typer.Option(
@@ -67,10 +75,12 @@ def replay(
     current = config().settings
     if (source or outdated) and not retranslate:
         fail("--source and --outdated go with --retranslate", Exit.USAGE)
+    if read_as and (outdated or not source):
+        fail("--as goes with --source, and not with --outdated", Exit.USAGE)
     zone = current.company.timezone
     bounds = (partition, first, last, moment(since, zone), moment(until, zone))
     found = run_async(
-        _retranslate(current, bounds, source, outdated, rate, dry_run)
+        _retranslate(current, bounds, source, read_as, outdated, rate, dry_run)
         if retranslate
         else _apply(current, bounds, rate, dry_run)
     )
@@ -142,6 +152,7 @@ async def _retranslate(
     settings: Settings,
     bounds: tuple[Any, ...],
     source: str | None,
+    read_as: str | None,
     outdated: bool,
     rate: float | None,
     dry_run: bool,
@@ -152,6 +163,10 @@ async def _retranslate(
     from leadfold.source_settings import source_configs
     from leadfold.wiring import event_log
 
+    book = SourceBook(source_configs(settings))
+    other = book.get(read_as) if read_as else None
+    if read_as and other is None:
+        fail(f"there is no source {read_as!r}: leadfold sources list", Exit.USAGE)
     async with event_log(settings, writable=True) as log:
         wanted = await _range(log, bounds)
         with progress() as bar:
@@ -159,7 +174,7 @@ async def _retranslate(
             done = await translate_again(
                 log,
                 wanted,
-                book=SourceBook(source_configs(settings)),
+                book=book,
                 key_secret=settings.secrets.key_secret.get_secret_value().encode(),
                 limits=limits(settings),
                 source=source,
@@ -167,5 +182,6 @@ async def _retranslate(
                 rate_per_s=rate,
                 dry_run=dry_run,
                 step=lambda n: bar.advance(task, n),
+                read_as=other,
             )
     return asdict(done)

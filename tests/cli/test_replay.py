@@ -56,6 +56,23 @@ def test_unreadable_deliveries_are_mended_once(shop: Installation) -> None:
         assert shop.json("sql", "select count(*) as n from visit") == [{"n": 1}]
 
 
+def test_a_webhook_at_the_wrong_address_is_read_as_another_source(tmp_path: Path) -> None:
+    shop = install(tmp_path / "shop", ("chat", "jivo"), ("site", "tilda"))
+    with shop.running():
+        chat = shop.json("sources", "list")[0]
+        form = b'{"Name": "A", "Phone": "+79990000001", "tranid": "1:2", "formid": "form1"}'
+        assert post(chat["url"], form, "") == {"result": "ok"}
+        shop.ok("wait")
+        again = ("replay", "--retranslate", "--source", "chat")
+        assert shop.json(*again)["mended"] == 0
+        assert shop.call(*again, "--as", "nobody").returncode == 2
+        assert shop.call("replay", "--retranslate", "--as", "site").returncode == 2
+        assert shop.json(*again, "--as", "site")["mended"] == 1
+        assert shop.json(*again, "--as", "site")["deliveries"] == 0
+        shop.ok("wait")
+        assert shop.json("sql", "select source, kind from inquiry") == [{"source": "site", "kind": "site"}]
+
+
 def test_a_range_by_offset_and_by_time(shop: Installation) -> None:
     with shop.running():
         crm = shop.json("sources", "list")[0]

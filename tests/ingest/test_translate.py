@@ -167,7 +167,34 @@ def test_one_item_of_a_batch_again() -> None:
         retranslate(bad, book=book, key_secret=KEY)
     assert retranslate(bad, book=book, key_secret=KEY, evidence=good.evidence) == []
     with pytest.raises(LookupError, match="no source"):
-        retranslate(bad, book=SourceBook([source("jivo")]), key_secret=KEY, evidence=good.evidence)
+        retranslate(
+            bad, book=SourceBook([source("native", name="crm")]), key_secret=KEY, evidence=good.evidence
+        )
+
+
+FORM = {"Name": "Анна", "Phone": "+79990000001", "tranid": "1:2", "formid": "form1"}
+
+
+def test_a_source_of_the_wrong_provider_is_mended_by_its_configuration() -> None:
+    (lost,) = events(delivery("jivo", form=FORM))
+    assert isinstance(lost.data, DeliveryUnreadable)
+    (direct,) = events(delivery("tilda", form=FORM))
+    again: list[Any] = retranslate(lost, book=SourceBook([source("tilda")]), key_secret=KEY)
+    assert [(e.id, e.source) for e in again] == [(direct.id, "/tilda/main"), (lost.id, "/jivo/main")]
+    assert again[1].data.reason.startswith("mended")
+    # A fact that the other provider's adapter read is that provider's for ever.
+    with pytest.raises(LookupError, match="no source"):
+        retranslate(direct, book=SourceBook([source("form")]), key_secret=KEY)
+
+
+def test_a_delivery_at_the_wrong_address_is_read_as_another_source() -> None:
+    (lost,) = events(delivery("jivo", form=FORM))
+    site = source("tilda", name="site")
+    (direct,) = events(delivery("tilda", form=FORM, config=site))
+    book = SourceBook([source("jivo"), site])
+    assert retranslate(lost, book=book, key_secret=KEY) == []
+    again: list[Any] = retranslate(lost, book=book, key_secret=KEY, read_as=site)
+    assert [(e.id, e.source) for e in again] == [(direct.id, "/tilda/site"), (lost.id, "/jivo/main")]
 
 
 class NotStorable(Adapter):
