@@ -42,18 +42,23 @@ class _Quiet(logging.Filter):
         self._seldom = Seldom()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        kind = record.exc_info[0] if isinstance(record.exc_info, tuple) else None
-        name = kind.__name__ if kind else "error"
-        record.msg, record.args = f"bad request: {name}", ()
-        record.exc_info, record.exc_text, record.stack_info = None, None, None
-        if kind is not None and issubclass(kind, HttpProcessingError):
+        error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+        name = type(error).__name__ if error else "error"
+        if isinstance(error, HttpProcessingError):
             record.levelno, record.levelname = logging.WARNING, "WARNING"
+            told = f"bad request: {name}"
+        else:  # ours: where, and still not what was sent
+            told = f"request failed: {name}" + "".join(
+                f"; {frame}" for frame in (trace_of(error) if error else ())
+            )
+        record.msg, record.args = told, ()
+        record.exc_info, record.exc_text, record.stack_info = None, None, None
         return bool(self._seldom.times(name, time.monotonic()))
 
 
 def server_logger() -> logging.Logger:
-    """The logger for aiohttp's server part."""
-    logger = logging.getLogger("leadfold.ingest.http")
+    """The logger for aiohttp's servers, of every part that listens."""
+    logger = logging.getLogger("leadfold.http")
     if not any(isinstance(f, _Quiet) for f in logger.filters):
         logger.addFilter(_Quiet())
     return logger

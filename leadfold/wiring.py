@@ -130,20 +130,21 @@ def database(settings: Settings) -> Iterator[str]:
 
 async def wait_for_database(settings: Settings, stop: asyncio.Event) -> str | None:
     """Address of the database once it answers; None when ``stop`` came first."""
-    from projector.database import address
+    from projector.database import address, why_away
 
-    told = False
+    told = ""
     while not stop.is_set():
+        why = "does not run"
         url = await asyncio.to_thread(running_database_url, settings)
         if url is not None:
             try:
                 async with await psycopg.AsyncConnection.connect(**address(url)):
                     return url
-            except psycopg.OperationalError:
-                url = None
-        if not told:
-            log.warning("database.away")
-            told = True
+            except psycopg.OperationalError as error:
+                url, why = None, why_away(error)
+        if why != told:
+            log.warning("database.away", reason=why)
+            told = why
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), 1.0)
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
@@ -94,6 +95,12 @@ async def connect(url: str, *, name: str = "leadfold-projector", scans: bool = F
     connection = await AsyncConnection.connect(**info, autocommit=True)
     connection.prepare_threshold = 1
     return connection
+
+
+def why_away(error: Exception) -> str:
+    """What to say when no connection can be had: the server's own words if it answered; never an address or a key."""
+    told = re.search(r"FATAL:\s+(.+)", str(error))
+    return f"refuses: {told[1]}" if told else f"does not answer ({type(error).__name__})"
 
 
 def retrying() -> AsyncRetrying:

@@ -232,10 +232,10 @@ class Workbook:
         english = self.lang == "en"
         self._header(
             sheet, 0,
-            ["Metric", "Definition", "Formula", "Counted", "Dated by", "Refers to", "Key"] if english
-            else ["Показатель", "Определение", "Формула", "Что считается", "По какой дате", "Основание", "Ключ"],
+            ["Metric", "Definition", "Formula", "Counted", "Dated by", "Key"] if english
+            else ["Показатель", "Определение", "Формула", "Что считается", "По какой дате", "Ключ"],
         )  # fmt: skip
-        for n, width in enumerate((24, 70, 44, 14, 44, 22, 20)):
+        for n, width in enumerate((24, 70, 44, 14, 44, 20)):
             sheet.set_column(n, n, width)
         wrap = self._style(text_wrap=True, valign="top")
         for row, c in enumerate(self.given.columns, 1):
@@ -246,7 +246,6 @@ class Workbook:
                 c.formula[self.lang],
                 c.counted[self.lang],
                 dated,
-                c.refers,
                 c.key,
             )
             for n, text in enumerate(texts):

@@ -26,7 +26,6 @@ class Explanation:
     formula: str
     counted: str
     dated_by: str
-    refers: str
     value: str
     parts: tuple[tuple[str, str, str], ...]
 
@@ -64,7 +63,6 @@ def explain(report: Report, path: Sequence[str | None], metric: str) -> Explanat
         formula=column.formula[lang],
         counted=(_CLIENTS if _of_clients(column, report.params.counted) else column.counted)[lang],
         dated_by=column.dated_by[lang] if column.dated_by else "",
-        refers=column.refers,
         value=formats.cell(values[metric], column.unit, lang),
         parts=parts,
     )

@@ -35,7 +35,7 @@ class Column:
     numerator: str | None  # keys of the columns a ratio is made of
     denominator: str | None
     counted: Label  # the unit that is counted (обращения, чеки …)
-    refers: str  # "R0.23, G4"
+    refers: str  # "R0.23, G4": what of the order it answers, for docs/reports.md; nothing that a reader sees
     optional: bool = False
     dated_by: Label | None = None  # time basis in words (G2): by which moment the period selects it
 

@@ -122,7 +122,7 @@ async def _projection(settings: Settings, log: Any) -> dict[str, Any]:
     import psycopg
 
     from leadfold.wiring import running_database_url
-    from projector.database import connect
+    from projector.database import connect, why_away
     from projector.status import projection_status
 
     url = await asyncio.to_thread(running_database_url, settings)
@@ -134,7 +134,7 @@ async def _projection(settings: Settings, log: Any) -> dict[str, Any]:
             found = await projection_status(conn, log)
             rules = await _rules(conn, settings)
     except (psycopg.Error, OSError) as error:
-        return {"database": {"available": False, "error": f"does not answer ({type(error).__name__})"}}
+        return {"database": {"available": False, "error": why_away(error)}}
     return {
         "database": {"available": True},
         "live": found.live,

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import structlog
 from aiohttp import web
 
+from ingest.journal import server_logger
 from leadfold.announce import announce, withdraw
 from leadfold.config_file import Config, WrongConfig, load
 from leadfold.settings import Settings
@@ -135,7 +136,9 @@ async def served(
         OSError: the address is taken.
     """
     again: asyncio.Task[None] | None = None
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=stop_s, handle_signals=False)
+    runner = web.AppRunner(
+        app, access_log=None, logger=server_logger(), shutdown_timeout=stop_s, handle_signals=False
+    )
     await runner.setup()
     try:
         try:

@@ -10,14 +10,15 @@ from typing import Any
 import psycopg
 import structlog
 
-from eventlog.contract import EventLog, PositionLost
+from eventlog.contract import EventLog, LogRefused, PositionLost
 from leadfold import metrics
 from leadfold.config_file import Config
 from leadfold.services.base import changes, ended, health_app, lasting, served, stop_on_signals
+from leadfold.settings import Settings
 from leadfold.wiring import fold_inputs, make_log, projector_settings, running_database_url, wait_for_database
 from projector import garbage
 from projector.database import connect, within
-from projector.errors import ProjectorStopped
+from projector.errors import DatabaseRefused, ProjectorStopped
 from projector.positions import live_build
 from projector.run import Projector
 from projector.status import ProjectionStatus, projection_status
@@ -35,7 +36,9 @@ _LOOK_S = 5.0
 class Projecting:
     """The projector of the current settings; a change of what the fold depends on starts another one in its place.
 
-    One that stopped by itself and needs a person is told in ``/readyz`` and tried again, more and more seldom.
+    One that stopped by itself, or was refused by log or database, needs a person: that is told in ``/readyz`` and tried
+    again, more and more seldom, and at once when the settings change. Only a part that was refused before it ever worked
+    ends: whoever starts it reads why.
     """
 
     def __init__(self, config: Config) -> None:
@@ -45,9 +48,10 @@ class Projecting:
         self._log: EventLog | None = None
         self._stopped: str | None = None  # why the last one stopped by itself; until another one is well
         self._again_s = _AGAIN_S
+        self._worked = False  # ever
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Project until ``stop``. Raises DatabaseRefused, LogRefused: nothing but other settings help."""
+        """Project until ``stop``. Raises DatabaseRefused, LogRefused: refused at the start."""
         garbage.begin()
         watcher = asyncio.create_task(lasting("config", self._watch))
         host, (port, fixed) = self._config.settings.projector.host, self._config.settings.projector_port
@@ -67,34 +71,44 @@ class Projecting:
             await ended(watcher)
 
     async def _one(self, stop: asyncio.Event) -> None:
-        """One projector, until ``stop`` or a change of the settings."""
+        """One projector, until ``stop``, a change of the settings, or its own end and a while after it."""
         settings = self._config.settings
         self._changed = asyncio.Event()
-        url = await wait_for_database(settings, stop)
-        if url is None:
-            return
+        halt = asyncio.Event()
+        waiters = [asyncio.create_task(_forward(event, halt)) for event in (stop, self._changed)]
+        try:
+            url = await wait_for_database(settings, halt)
+            if url is not None:
+                await self._project(settings, url, halt)
+        finally:
+            await ended(*waiters)
+
+    async def _project(self, settings: Settings, url: str, halt: asyncio.Event) -> None:
+        projector: Projector | None = None
         self._log = event_log = make_log(settings, writable=False, client_id="leadfold-projector")
         try:
-            await _started(event_log, stop)
-            if stop.is_set():
-                return
-            self._projector = Projector(event_log, projector_settings(settings, url))
-            halt = asyncio.Event()
-            waiters = [asyncio.create_task(_forward(event, halt)) for event in (stop, self._changed)]
-            try:
-                await self._projector.run(halt)
-            except (ProjectorStopped, PositionLost) as error:
-                self._again_s = _AGAIN_S if self._works() else min(self._again_s * 2, _AGAIN_MOST_S)
-                self._stopped = str(error)
-                await self._pause(url, halt)
-            finally:
-                await ended(*waiters)
+            await _started(event_log, halt)
+            if not halt.is_set():
+                self._projector = projector = Projector(event_log, projector_settings(settings, url))
+                await projector.run(halt)
+                self._note(projector, None)
+        except (ProjectorStopped, PositionLost, LogRefused, DatabaseRefused) as error:
+            self._note(projector, error)
+            if isinstance(error, LogRefused | DatabaseRefused):
+                if not self._worked:
+                    raise
+                log.error("project.refused", reason=str(error))
+            await self._pause(url, halt)
         finally:
             await event_log.close()
 
-    def _works(self) -> bool:
-        """Whether the projector of now has been at work, so that what was before it is over."""
-        return self._projector is not None and self._projector.status().begun
+    def _note(self, projector: Projector | None, error: Exception | None) -> None:
+        """What came of an attempt: the next one comes soon, unless this one was in vain again."""
+        begun = projector is not None and projector.status().begun
+        self._worked = self._worked or begun
+        self._again_s = _AGAIN_S if begun else min(self._again_s * 2, _AGAIN_MOST_S)
+        if error is not None or begun:
+            self._stopped = None if error is None else str(error)
 
     async def _pause(self, url: str, halt: asyncio.Event) -> None:
         """Until it is time to try again: told to end, new settings, other tables live, or long enough."""
@@ -111,22 +125,31 @@ class Projecting:
     async def _watch(self) -> None:
         async for fresh in changes(self._config):
             before, self._config = self._config, fresh
-            if fold_inputs(before.settings) != fold_inputs(fresh.settings):
+            # While it does not work, any change may be what it needs: another password, another topic.
+            if not self._works() or fold_inputs(before.settings) != fold_inputs(fresh.settings):
                 self._changed.set()
 
-    async def _ready(self) -> dict[str, Any]:
+    def _works(self) -> bool:
         status = self._projector.status() if self._projector else None
+        return status is not None and status.running and status.begun and status.stopped is None
+
+    def _why(self) -> str | None:
+        """Why it has stopped by itself, until one works again; None while it works, begins for the first time, or waits."""
+        if self._works():
+            return None
+        return self._stopped or (self._projector.status().stopped if self._projector else None)
+
+    async def _ready(self) -> dict[str, Any]:
+        status, stopped = self._projector.status() if self._projector else None, self._why()
         if status is None:
             waiting = {"ok": False, "reason": "it waits for Postgres or the log"}
             return {"ready": False, "checks": {"projector": waiting}}
-        stopped = status.stopped or (None if status.begun else self._stopped)
-        works = status.running and status.begun and stopped is None
         # one that has stopped asks neither of them: that is no failure of theirs
         checks = {
             "database": _check(status.database_up or stopped is not None, "Postgres does not answer"),
             "log": _check(status.log_up or stopped is not None, "the event log does not answer"),
             "projector": {
-                **_check(works, stopped or ("it begins" if status.running else "it does not run")),
+                **_check(self._works(), stopped or ("it begins" if status.running else "it does not run")),
                 "stopped": stopped is not None,
                 "standby": status.standby,
                 "behind": status.behind,
@@ -141,8 +164,7 @@ class Projecting:
             values |= {(f"leadfold_{name}", ()): value for name, value in status.counters.items()}
             values[_name("database_up"), ()] = float(status.database_up)
             values[_name("partitions"), ()] = len(status.held)
-            stopped = status.stopped or (self._stopped and not status.begun)
-            values[_name("stopped"), ()] = float(bool(stopped))
+            values[_name("stopped"), ()] = float(self._why() is not None)
             for partition, held in status.held.items():
                 values[_name("epoch"), (("partition", str(partition)),)] = held.epoch
                 values[_name("position"), (("partition", str(partition)),)] = held.next_offset

@@ -62,6 +62,12 @@ def _bad(renderer: Renderer, request: web.Request, error: ParamError) -> web.Res
     return _answer(renderer, request, 400, [f"{w['field']}: {w['reason']}" for w in wrong])
 
 
+def _without_clocks(request: web.Request) -> str | None:
+    """The address of the same page as things are now; None when that is what was asked for."""
+    pairs = [(name, value) for name, value in request.query.items() if name not in ("as_of", "known_at")]
+    return None if len(pairs) == len(request.query) else str(request.rel_url.with_query(pairs))
+
+
 def _answer(
     renderer: Renderer,
     request: web.Request,
@@ -76,10 +82,13 @@ def _answer(
     title, safe = say(f"error.{known}", lang), say(f"error.{known}.safe", lang, **values)
     if _is_api(request):
         field = "path" if known == 404 else "service"
-        answer = json_response({"error": {"field": field, "reason": title, **values}}, status)
+        reason = f"{title}. {safe}" if known == 504 else title  # what to do is for the caller
+        answer = json_response({"error": {"field": field, "reason": reason, **values}}, status)
     else:
         home = "/reports/inquiries" + ("?lang=en" if lang == "en" else "")
         actions = [Choice(say("error.open", lang), home)]
+        if known == 504 and (now := _without_clocks(request)) is not None:
+            actions.insert(0, Choice(say("error.now", lang), now))
         if retry:
             actions.insert(0, Choice(say("error.again", lang), str(request.rel_url)))
         answer = renderer.page(

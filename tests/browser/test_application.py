@@ -110,23 +110,6 @@ async def test_a_made_up_host_gets_into_no_file(loaded: Loaded, client: ClientSe
         assert {f"{link}/" for link in links} == ({linked} if linked else set())
 
 
-async def test_a_report_that_takes_too_long_says_so(loaded: Loaded, client: ClientSession) -> None:
-    @asynccontextmanager
-    async def hurried() -> AsyncIterator[AsyncConnection[Any]]:
-        async with loaded.connection() as conn:
-            await conn.execute("set statement_timeout = 1")
-            yield conn
-
-    async with serve(replace(loaded.deps(), connection=hurried)) as base:
-        async with client.get(f"{base}/reports/inquiries") as answer:
-            assert answer.status == 504
-            assert "слишком долго" in await answer.text()
-            assert "Отчётов пока нет" not in await answer.text()
-        async with client.get(f"{base}/api/v1/reports/inquiries?lang=en") as answer:
-            assert answer.status == 504
-            assert "too long" in (await answer.json())["error"]["reason"]
-
-
 async def test_the_start_page_leads_to_the_report(site: Site, client: ClientSession) -> None:
     async with client.get(site.base, allow_redirects=False) as answer:
         assert (answer.status, answer.headers["Location"]) == (302, "/reports/inquiries")

@@ -154,8 +154,10 @@ async def test_a_lowered_position_doubles_nothing(tmp_path: Path, database_url: 
         expected = tables(database_url)
         with capture_logs() as told:
             async with running(log, given) as projector:
-                while not projector.status().held:  # or it would begin at the lower one
-                    await asyncio.sleep(0.01)
+                for _ in range(500):
+                    if projector.status().held:  # before, it would begin at the lower one
+                        break
+                    await asyncio.sleep(0.02)
                 query(database_url, "update leadfold.position set next_offset = 3")
                 await put(log, support.history(10)[-3:])
                 await visible(log, given)

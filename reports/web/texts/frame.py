@@ -74,6 +74,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "Данные на месте. Возьмите период короче, уберите отбор или более поздний момент «данные на».",
         "The data is safe. Take a shorter period, fewer filters or a later moment for “data as of”.",
     ),
+    "error.now": ("Показать на сейчас", "Show as of now"),
     "error.waits": (
         "Страница откроется сама, как только база ответит.",
         "The page opens by itself once the database answers.",
