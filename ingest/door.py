@@ -20,7 +20,7 @@ from eventlog.drainer import Drainer
 from eventlog.spool import Spool
 from ingest import metrics as m
 from ingest import wire
-from ingest.adapters.contract import Adapter, Answer, json_answer
+from ingest.adapters.contract import Adapter, Answer, fault, json_answer
 from ingest.adapters.registry import adapters
 from ingest.delivery import Delivery
 from ingest.durable import NotDurable, Store, Where
@@ -121,7 +121,7 @@ class FrontDoor:
         source = self.deps.book.get(request.match_info["name"])
         adapter = self.deps.adapters.get(source.provider) if source else None
         if source is None or adapter is None:
-            return wire.respond(self.refused("unknown"))
+            return wire.respond(self.refused("unknown", why="there is no source of this name"))
         return await self._counted(request, lambda: self._from_provider(request, source, adapter))
 
     async def native(self, request: web.Request) -> web.StreamResponse:
@@ -170,7 +170,7 @@ class FrontDoor:
             return await self._dropped(request, dropped, source.name, [source], adapter)
         delivery = self._delivery(request, body, source)
         if not adapter.authenticate(delivery):
-            return self.refused(source.name)
+            return self.refused(source.name, why=fault(delivery))
         return wire.for_browsers(await self._take(delivery, adapter), delivery, adapter)
 
     def _may_send(self, request: web.Request, source: SourceConfig, adapter: Adapter) -> bool:
@@ -330,11 +330,11 @@ class FrontDoor:
         elif _CHATTER.isEnabledFor(logging.DEBUG):  # asked before anything is put together
             log.debug("ingest.accepted", source=name, where=where, events=event_ids(translated))
 
-    def refused(self, name: str, answer: Answer = _UNKNOWN) -> Answer:
-        """A wrong key: counted, and what to answer."""
+    def refused(self, name: str, answer: Answer = _UNKNOWN, *, why: str = "not the source's key") -> Answer:
+        """A wrong key: counted, and what to answer. The log says ``why``, the answer does not."""
         self.deps.metrics.delivered(name, "refused")
         if times := self._seldom.times(name, time.monotonic()):
-            log.warning("ingest.refused", source=name, times=times)
+            log.warning("ingest.refused", source=name, times=times, reason=why)
         return answer
 
     def failed(self, error: Exception) -> Answer:

@@ -18,7 +18,7 @@ from aiohttp.http_parser import RawRequestMessage
 
 from eventlog.contract import AppendFailed, Position, RecordTooLarge
 from ingest import wire
-from ingest.adapters.contract import Adapter, Answer
+from ingest.adapters.contract import Adapter, Answer, fault
 from ingest.delivery import Delivery
 from ingest.door import FrontDoor, Sealed
 from ingest.heads import Heads
@@ -132,7 +132,7 @@ class Lane:
         """Whether the delivery has the right key."""
         door = self._door
         if not adapter.authenticate(delivery):
-            self._answer(caller, door.refused(delivery.source.name), began)
+            self._answer(caller, door.refused(delivery.source.name, why=fault(delivery)), began)
             return False
         sealed = door.prepared(delivery, adapter)
         if isinstance(sealed, Answer):

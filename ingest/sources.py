@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from domain.directory import Directory
 
 NATIVE: Final = "native"
+#: Options that every adapter knows, and that of native sources.
+_OPTIONS: Final = ("key_in", "key_name", "key_value", "area_code", "signing_secret")
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 
 
@@ -98,6 +101,11 @@ class SourceConfig:
             found.append(
                 f"source {self.name!r}: region must be a two-letter country code, not {self.region!r}"
             )
+        for name in self.options:
+            # Adapters may know further options; a slip of the pen is none of those.
+            near = difflib.get_close_matches(name.lower(), _OPTIONS, n=1, cutoff=0.8)
+            if near and name not in _OPTIONS:
+                found.append(f"source {self.name!r}: no option {name!r}; did you mean {near[0]!r}?")
         where = self.options.get("key_in", "path")
         if where not in ("path", "header", "query", "body"):
             found.append(f"source {self.name!r}: key_in must be path, header, query or body, not {where!r}")

@@ -68,7 +68,8 @@ def _providers(settings: Settings) -> Iterator[Found]:
     known = {*providers(), "native"}
     for index, source in enumerate(settings.sources):
         if source.provider not in known:
-            hint = _near(source.provider, known) or f"; known: {', '.join(sorted(known))}"
+            listed = ", ".join(sorted(known)).replace("native", "native (any CRM, ERP or script)")
+            hint = _near(source.provider.lower(), known, 0.75) or f"; known: {listed}"
             yield ("sources", index, "provider"), f"there is no provider {source.provider!r}{hint}"
             continue
         for problem in source_config(source, settings).problems(known):
@@ -189,6 +190,6 @@ def _log(settings: Settings) -> Iterator[Found]:
         yield ("log", "username"), f"security = {log.security!r} needs a username and a password"
 
 
-def _near(given: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(given, list(known), n=1)
+def _near(given: str, known: Iterable[str], likeness: float = 0.6) -> str:
+    near = difflib.get_close_matches(given, list(known), n=1, cutoff=likeness)
     return f"; did you mean {near[0]!r}?" if near else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 import aiohttp
 
@@ -28,8 +29,8 @@ async def check_source(source: Source, settings: Settings) -> Check:
     """Send the provider's trial, which makes no events, to the running front door of this machine."""
     part = announced(settings, "ingest")
     base = part.url if part else settings.ingest_url
-    method, path, headers, body = _trial(source, settings)
-    shown = f"{method} {base}{path.replace(source.secret.get_secret_value(), '***')}"
+    method, path, headers, body = trial(source, settings)
+    shown = f"{method} {base}{path.partition('?')[0].replace(source.secret.get_secret_value(), '***')}"
     began = time.perf_counter()
     try:
         async with (
@@ -44,11 +45,26 @@ async def check_source(source: Source, settings: Settings) -> Check:
     return Check(status == 200, shown, status, answer, time.perf_counter() - began, _told(status, source))
 
 
-def _trial(source: Source, settings: Settings) -> tuple[str, str, dict[str, str], bytes]:
-    """Method, path, headers, body of what the provider sends when it only tries an address."""
+def trial(source: Source, settings: Settings) -> tuple[str, str, dict[str, str], bytes]:
+    """Method, path and query, headers, body of what the provider sends when it only tries an address, with its key."""
+    method, path, headers, body = _bare(source, settings)
+    options = source_config(source, settings).options
+    name = options.get("key_name", "")
+    key = options.get("key_value") or source.secret.get_secret_value()
+    match options.get("key_in", "path"):
+        case "header":
+            headers[name] = key
+        case "query":
+            path += f"?{urlencode({name: key})}"
+        case "body":
+            headers.setdefault("Content-Type", "application/x-www-form-urlencoded")
+            body = b"&".join(part for part in (body, urlencode({name: key}).encode()) if part)
+    return method, path, headers, body
+
+
+def _bare(source: Source, settings: Settings) -> tuple[str, str, dict[str, str], bytes]:
     key = source.secret.get_secret_value()
-    config = source_config(source, settings)
-    path = config.url_path
+    path = source_config(source, settings).url_path
     match source.provider:
         case "native":
             headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
@@ -59,10 +75,7 @@ def _trial(source: Source, settings: Settings) -> tuple[str, str, dict[str, str]
             return "POST", path, {"Content-Type": "application/json"}, b"{}"
         case "tilda":
             return "POST", path, {"Content-Type": "application/x-www-form-urlencoded"}, b"test=test"
-    headers = {}
-    if config.options.get("key_in") == "header":
-        headers[config.options["key_name"]] = config.options.get("key_value", key)
-    return "POST", path, headers, b""
+    return "POST", path, {}, b""
 
 
 def _told(status: int, source: Source) -> str:

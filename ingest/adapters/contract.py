@@ -101,6 +101,20 @@ def has_secret(delivery: Delivery) -> bool:
     return False
 
 
+def fault(delivery: Delivery) -> str:
+    """Why a delivery is not let in, for the log: the key is not where the options want it, or is another one."""
+    options = delivery.source.options
+    where, name = options.get("key_in", "path"), options.get("key_name", "")
+    if where == "path":
+        return "another key in the address" if path_secret(delivery.path) else "no key in the address"
+    if where == "header":
+        there = bool(delivery.header(name.lower()))
+    else:
+        there = _field(delivery, where, name) is not None
+    place = {"header": "header", "query": "parameter", "body": "field of the body"}.get(where, where)
+    return f"{'another' if there else 'no'} key in the {place} {name}"
+
+
 def path_secret(path: str) -> str:
     """The last part of ``/in/{name}/{secret}``, with a slash behind it or none, decoded; empty when there is none."""
     parts = path.split("/")
@@ -108,12 +122,16 @@ def path_secret(path: str) -> str:
 
 
 def _field_is(delivery: Delivery, where: str, name: str, wanted: str) -> bool:
+    given = _field(delivery, where, name)
+    return isinstance(given, str) and same(given, wanted)
+
+
+def _field(delivery: Delivery, where: str, name: str) -> Any:
     try:
         fields = delivery.query_fields if where == "query" else delivery.value
     except Unreadable:
-        return False
-    given = fields.get(name) if isinstance(fields, dict) else None
-    return isinstance(given, str) and same(given, wanted)
+        return None
+    return fields.get(name) if isinstance(fields, dict) else None
 
 
 SUCCESS: Final = json_answer({"success": True})
@@ -127,6 +145,7 @@ __all__ = [
     "Said",
     "Translation",
     "Unreadable",
+    "fault",
     "has_secret",
     "json_answer",
     "path_secret",

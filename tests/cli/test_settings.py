@@ -103,6 +103,9 @@ SOURCE = '[[sources]]\nname = "{}"\nprovider = "{}"\nsecret = "{}"\n'
     ("text", "expected"),
     [
         (SOURCE.format("a", "sipuny", "x" * 20), "5: there is no provider 'sipuny'; did you mean 'sipuni'?"),
+        (SOURCE.format("a", "amocrm", "x" * 20), "5: there is no provider 'amocrm'; known: form, jivo, native (any CRM, ERP or script), sipuni, sipuni-tracking, tilda"),
+        (SOURCE.format("a", "tilda", "x" * 20) + 'options = { keyin = "header", key_name = "Token" }\n', "3: source 'a': no option 'keyin'; did you mean 'key_in'?"),
+        (SOURCE.format("a", "sipuni", "x" * 20) + 'options = { areacode = "343" }\n', "3: source 'a': no option 'areacode'; did you mean 'area_code'?"),
         (SOURCE.format("a", "form", "x" * 20) + 'office = "nord"\n', "7: there is no office 'nord'; describe it in [[offices]]"),
         (SOURCE.format("a", "form", "x" * 20) + SOURCE.format("a", "form", "y" * 20), "8: sources: 'a' is there twice"),
         (SOURCE.format("a", "form", "x" * 20) + SOURCE.format("b", "form", "x" * 20), "10: 'b' has the same secret as 'a'"),

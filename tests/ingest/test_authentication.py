@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.adapters.contract import fault
 from ingest.adapters.registry import adapters
 from ingest.delivery import Delivery
 from ingest.signatures import is_signed, sign, signing_key, whsec
@@ -66,6 +67,27 @@ def test_keys_elsewhere(provider: str, options: dict[str, str], sent: dict[str, 
     assert not known(delivery(provider, config=config, path=f"/in/main/{SECRET}", form={"a": "1"}))
     wrong = source(provider, options=options | {"key_value": "something else"})
     assert not known(delivery(provider, config=wrong, path="/in/main", **sent))
+
+
+def test_why_a_delivery_is_not_let_in() -> None:
+    assert fault(delivery("form", path="/in/main")) == "no key in the address"
+    assert fault(delivery("form", path="/in/main/wrong")) == "another key in the address"
+    for where, place in (
+        ("header", "header Token"),
+        ("query", "parameter Token"),
+        ("body", "field of the body Token"),
+    ):
+        config = source("form", options={"key_in": where, "key_name": "Token"})
+        sent: dict[str, Any] = {
+            "header": {"headers": {"Token": "x"}},
+            "query": {"query": "Token=x"},
+            "body": {"form": {"Token": "x"}},
+        }
+        assert fault(delivery("form", config=config, path="/in/main")) == f"no key in the {place}"
+        wrong = delivery("form", config=config, path="/in/main", **sent[where])
+        assert fault(wrong) == f"another key in the {place}"
+        broken = delivery("form", config=config, path="/in/main", body=b"{")
+        assert fault(broken) == f"no key in the {place}"
 
 
 def test_an_empty_secret_opens_nothing() -> None:

@@ -154,3 +154,4 @@ async def test_a_flood_of_wrong_keys_is_a_line_or_two(door: Door) -> None:
             assert (await door.client.get("/in/pbx/wrong")).status == 404
     lines = [t for t in told if t["event"] == "ingest.refused"]
     assert 1 <= len(lines) <= 10
+    assert {line["reason"] for line in lines} == {"another key in the address"}
