@@ -62,9 +62,10 @@ class Directory:
             ("dictionary", e.dictionary, e.item): e for e in DEFAULT_DICTIONARY
         }
         cards: dict[str, list[tuple[datetime, EmployeeChanged]]] = {}
-        for event in sorted(facts, key=lambda e: (e.time, e.id)):
+        for event in sorted(facts, key=lambda e: (e.time, e.received, e.id)):
             key = item_key(event.data)
             if key is not None:
+                latest.pop(key, None)  # the latest word stands last
                 latest[key] = event.data
             if isinstance(event.data, EmployeeChanged):
                 told = cards.setdefault(event.data.employee_id, [])
@@ -304,10 +305,13 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _versions(published: list[RulePublished]) -> tuple[tuple[datetime, Rules], ...]:
-    """Each version changes only what its body names; the rest goes on from the version before it."""
+    """Each version changes only what its body names; the rest goes on from the version before it.
+
+    Of versions in force from one moment the one published last counts (G10): they come in order of publication.
+    """
     versions: list[tuple[datetime, Rules]] = []
     current = _DEFAULT_RULES.model_dump()
-    for rule in sorted(published, key=lambda r: (r.valid_from or _EPOCH, r.version)):
+    for rule in sorted(published, key=lambda r: r.valid_from or _EPOCH):
         current = {**current, **rule.body}
         versions.append((rule.valid_from or _EPOCH, Rules.model_validate(current)))
     return tuple(versions)

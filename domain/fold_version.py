@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from typing import Final
 
-FOLD_VERSION: Final = 3
+FOLD_VERSION: Final = 4
 """Raised whenever the same facts may give other rows: rows of an older version are folded again."""

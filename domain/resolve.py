@@ -28,6 +28,7 @@ from domain.facts.inquiries import (
 )
 from domain.facts.leads import LeadFact
 from domain.identity import client_id
+from domain.receipts import tell_receipts_apart
 from domain.refs import Strength, bare, kind_of, strength
 
 _VISIT = "visit:"
@@ -47,6 +48,7 @@ class Person:
     mark: str | None = None
     events: list[Event] = field(default_factory=list)
     aliases: set[UUID] = field(default_factory=set)
+    shared: set[str] = field(default_factory=set)  # numbers of receipts that other clients have too
 
 
 class _Joined:
@@ -186,19 +188,21 @@ class _Households:
             if isinstance(event.data, IdentityLinked) and not isinstance(event.data, IdentityUnlinked):
                 self._join(self.facts.who[n])  # an operator's word goes before what facts share
         for n, event in enumerate(events):
-            who, what = self.facts.who[n], self.facts.what[n]
+            who = self.facts.who[n]
             for one in who:
                 self.first_seen[one] = None
             if len(who) > 1 and not isinstance(event.data, IdentityUnlinked):
                 self._join(who)
-            if len(what) > 1:
-                for other in what[1:]:
-                    self.things.join(what[0], other)
         self.anchor: dict[str, str] = {}
         for one in self.first_seen:
             self.anchor.setdefault(self.joined.find(one), one)
         # All is joined: what is asked for several times of each fact is answered once.
         self.names = [self._named(n) for n in range(len(events))]
+        self.shared = tell_receipts_apart(events, self.facts.what, self.named)
+        for what in self.facts.what:
+            if len(what) > 1:
+                for other in what[1:]:
+                    self.things.join(what[0], other)
         self.owner: dict[str, str] = {}
         self.led: dict[str, list[tuple[datetime, str]]] = {}
         self._own_by_name()
@@ -307,7 +311,7 @@ def resolve(events: Sequence[Event], directory: Directory) -> list[Person]:
         home = house.home(n)
         person = people.get(home)
         if person is None:
-            person = people[home] = Person(client_id(home), mark=marks.get(home))
+            person = people[home] = Person(client_id(home), mark=marks.get(home), shared=house.shared)
         person.events.append(event)
         if not facts.who[n] and not facts.marked[n]:
             what = facts.what[n] or facts.beside[n]

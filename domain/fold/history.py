@@ -27,9 +27,12 @@ _PHASES: Final = (
 _RANK: Final = {type_: n for n, type_ in enumerate(_PHASES)}
 
 
-def order_key(event: Event) -> tuple[datetime, int, UUID]:
-    """Time, then the natural rank of the phase within one moment, then id."""
-    return event.time, _RANK.get(event.type, len(_RANK)), event.id
+def order_key(event: Event) -> tuple[datetime, int, datetime, UUID]:
+    """Time, then the natural rank of the phase within one moment, then receipt, then id.
+
+    CRMs tell minutes: of two words of one minute that we got last is the correction (G10).
+    """
+    return event.time, _RANK.get(event.type, len(_RANK)), event.received, event.id
 
 
 def supersedes(new: Event, old: Event) -> bool:

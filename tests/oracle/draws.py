@@ -120,7 +120,7 @@ class Draws:
         evidence = Evidence(UUID(int=self.n), "POST", "/in", "", (), b"{}", "test@1")
         (event,) = make_events(
             [Said(fact, native or (f"{self.shift}{self.n}",), at)],
-            source=source, received=received or (at or MIDNIGHT) + SECOND, revision=revision,
+            source=source, received=received or (at or MIDNIGHT) + self.one((1, 1, 2, 60)) * SECOND, revision=revision,
             evidence=evidence, key_secret=b"test",
         )  # fmt: skip
         self.events.append(event)

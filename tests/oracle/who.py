@@ -19,6 +19,7 @@ from domain.facts.inquiries import (
     as_ref,
 )
 from domain.facts.leads import LeadFact
+from domain.facts.sales import SaleRecorded
 from domain.refs import Strength, bare, strength
 
 _PHASES: Final = """
@@ -42,7 +43,7 @@ def rank(event: Event) -> int:
 
 def in_order(events: Sequence[Event]) -> list[Event]:
     """Facts in the order in which they count as having happened."""
-    return sorted(events, key=lambda e: (e.time, rank(e), e.id))
+    return sorted(events, key=lambda e: (e.time, rank(e), e.received, e.id))
 
 
 def winners(events: Sequence[Event]) -> list[Event]:
@@ -133,10 +134,12 @@ class Who:
     def node(self, a_ref: str, fact: Event) -> str:
         """The thing that an entity ref means: a bare number is the scoped one first seen nearest in time.
 
-        But each system counts its visits by itself.
+        But each system counts its visits by itself, and one number may be several clients' receipts.
         """
         if a_ref.startswith("visit:"):
             return f"{a_ref}@{fact.source_name}"
+        if a_ref.startswith("receipt:"):
+            return self.receipt(a_ref, fact)
         seen: dict[str, datetime] = {}
         for other in self.facts:
             for r in other.refs:
@@ -145,6 +148,50 @@ class Who:
         if a_ref in self.scoped or not seen:
             return a_ref
         return min(seen, key=lambda r: (abs(seen[r] - fact.time), r))
+
+    def receipt(self, a_ref: str, fact: Event) -> str:
+        """Which of the receipts of a number: the named client's, else the last one recorded before.
+
+        What is about the same things goes before what the same system told, and that before the rest.
+        """
+        told = [
+            f
+            for f in self.facts
+            if isinstance(f.data, SaleRecorded) and a_ref in f.refs and self.own_person(f)
+        ]
+        circles = [{f.id} for f in told]
+        for a in told:
+            for b in told:
+                alike = (
+                    self.own_person(a) == self.own_person(b)
+                    or a.time == b.time
+                    or self._things_of(a) & self._things_of(b)
+                )
+                one, two = (next(c for c in circles if f.id in c) for f in (a, b))
+                if alike and one is not two:
+                    circles.remove(two)
+                    one |= two
+        if len(circles) < 2:
+            return a_ref
+        groups = [[f for f in told if f.id in c] for c in circles]
+        names = {f.id: f"{a_ref} of {min(str(f.id) for f in g)}" for g in groups for f in g}
+        his = [f for f in told if self.own_person(f) == self.own_person(fact)]
+        mine = self._things_of(fact)
+        lies = [f for g in groups if any(mine & self._things_of(f) for f in g) for f in g]
+        home = [f for f in told if f.source == fact.source]
+        choice = his or lies or home or told
+        place = self.facts.index
+        before = [f for f in choice if place(f) <= place(fact)]
+        return names[(before[-1] if before else choice[0]).id]
+
+    def _things_of(self, fact: Event) -> set[str]:
+        """What a receipt is about besides itself; a CRM's folders are nothing."""
+        kinds = ("receipt:", "lead:", "task:")
+        return {
+            self.node(r, fact)
+            for r in fact.refs
+            if strength(r) is Strength.ENTITY and not r.startswith(kinds)
+        }
 
     def about(self, fact: Event) -> tuple[list[str], list[str]]:
         """The things that a fact is about, and those it only lies beside: a CRM's folders, or what a folder holds."""
