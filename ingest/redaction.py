@@ -1,7 +1,7 @@
 """Secrets out of the evidence: in path, query, headers and body, before anything is stored.
 
 Two nets: every spelling of the source's configured secrets, wherever it stands, and everything under a name that is
-meant for a secret. What is left is verbatim, so that the delivery can be translated again.
+meant for a secret. And a last one, for spellings that only decoding shows: what was sealed must not tell one. What is left is verbatim, so that the delivery can be translated again.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, quote_plus
 
+import orjson
+
 from ingest.decoding import clean_text
 from ingest.delivery import Delivery
 from ingest.sources import SourceConfig
@@ -22,6 +24,9 @@ STARS: Final = "***"
 #: Longer headers are looked through every time anew: nobody fills our memory with them.
 _REMEMBERED: Final = 500
 _REMEMBERED_NAMES: Final = 1000
+
+#: Bytes of a secret that is sought in what was made of a delivery too; those of sources have no fewer.
+_LONG: Final = 16
 
 _NAMES: Final = (
     "token",
@@ -102,6 +107,44 @@ def _hide(raw: bytes, secrets: tuple[str, ...]) -> bytes:
 
 def _hide_text(text: str, secrets: tuple[str, ...]) -> str:
     return _hide(text.encode("utf-8", "replace"), secrets).decode("utf-8", "replace")
+
+
+def stands_in(sealed: bytes, source: SourceConfig) -> bool:
+    """Whether a sealed record still tells a secret: in a spelling that nobody uses, which decoding made plain."""
+    return any(spelling in sealed for spelling in _long(source.secrets()))
+
+
+def from_sealed(sealed: bytes, source: SourceConfig) -> bytes:
+    """A sealed record without them: its value is JSON, where stars may stand in their place."""
+    for spelling in _long(source.secrets()):
+        sealed = sealed.replace(spelling, STARS.encode())
+    return sealed
+
+
+@lru_cache(maxsize=1024)
+def _long(secrets: tuple[str, ...]) -> tuple[bytes, ...]:
+    """Secrets as JSON has them; only those that are surely no word of ours, as the name of a field would be."""
+    found = {orjson.dumps(clean_text(secret))[1:-1] for secret in secrets}
+    return tuple(sorted((s for s in found if len(s) >= _LONG), key=lambda s: (-len(s), s)))
+
+
+def odd_spellings(raw: bytes, source: SourceConfig) -> bytes:
+    """A body or query without secrets any character of which may be escaped, as in URLs or in JSON."""
+    for pattern in _odd(source.secrets()):
+        raw = pattern.sub(STARS.encode(), raw)
+    return raw
+
+
+@lru_cache(maxsize=1024)
+def _odd(secrets: tuple[str, ...]) -> tuple[re.Pattern[bytes], ...]:
+    def any_of(byte: int) -> bytes:
+        return rb"(?:%s|(?i:%%%02x|\\u00%02x))" % (re.escape(bytes([byte])), byte, byte)
+
+    return tuple(
+        re.compile(b"".join(map(any_of, secret.encode("utf-8", "replace"))))
+        for secret in sorted(secrets, key=len, reverse=True)
+        if len(secret) >= _LONG
+    )
 
 
 def path(raw: str, source: SourceConfig) -> str:

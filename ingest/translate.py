@@ -19,7 +19,7 @@ from domain.identity import name_id
 from domain.said import Said, make_events
 from domain.value import value
 from eventlog.contract import MAX_RECORD_BYTES, Record, record_bytes
-from eventlog.sealing import seal
+from eventlog.sealing import seal, unseal
 from ingest import redaction
 from ingest.adapters.contract import Adapter, Answer, Translation
 from ingest.adapters.registry import adapters
@@ -86,6 +86,8 @@ def records_of(
     """Seal the events. What cannot be sealed, or is too large for the log, becomes an unreadable delivery."""
     try:
         records = [seal(event) for event in translated.events]
+        if any(redaction.stands_in(record.value, delivery.source) for record in records):
+            records, translated = _without_odd_spellings(translated, delivery.source)
     except Exception as error:  # noqa: BLE001 - as above
         log.error(
             "ingest.not_sealed",
@@ -97,6 +99,21 @@ def records_of(
     if all(len(r.value) <= _SURELY or record_bytes(r) <= MAX_RECORD_BYTES for r in records):
         return records, translated
     return cut_records(translated, delivery, adapter, key_secret)
+
+
+def _without_odd_spellings(translated: Translated, source: SourceConfig) -> tuple[list[Record], Translated]:
+    """A key in a spelling that redaction does not seek, because only decoding shows it: out of facts and evidence."""
+    records = []
+    for event in translated.events:
+        evidence = event.evidence
+        if isinstance(evidence, Evidence):
+            query = redaction.odd_spellings(evidence.query.encode(), source).decode()
+            body = redaction.odd_spellings(evidence.body, source)
+            event = replace(event, evidence=replace(evidence, query=query, body=body))  # noqa: PLW2901
+        record = seal(event)
+        records.append(record._replace(value=redaction.from_sealed(record.value, source)))
+    events = [event for event in map(unseal, records) if isinstance(event, Event)]
+    return records, replace(translated, events=events)
 
 
 def head_only(delivery: Delivery, adapter: Adapter, key_secret: bytes, answer: Answer) -> Translated:

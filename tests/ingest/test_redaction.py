@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eventlog.sealing import unseal
 from ingest import redaction
 from ingest.adapters.registry import adapters
 from ingest.delivery import Delivery
-from ingest.translate import evidence_of, translate
+from ingest.translate import evidence_of, records_of, translate
 from tests.ingest.support import KEY, SECRET, cases, delivery, delivery_of, source
 
 
@@ -121,3 +122,46 @@ def test_the_secret_is_never_left(body: bytes, query: str, header: str) -> None:
         headers={"user-agent": header + SECRET},
     )
     assert SECRET.encode() not in all_bytes(evidence(one))
+
+
+ESCAPED = "".join(f"%{byte:02x}" for byte in SECRET.encode())
+HALF = SECRET[:3] + "%2D".join(SECRET[3:].split("-"))
+IN_JSON = "".join(rf"\u{ord(c):04X}" for c in SECRET)
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+@pytest.mark.parametrize(
+    ("provider", "sent"),
+    [
+        ("form", {"body": f"{ESCAPED}=1&phone=89031234567".encode(), "headers": FORM}),
+        ("form", {"body": f"phone=89031234567&comment=a+{HALF}+b".encode(), "headers": FORM}),
+        ("form", {"body": f'{{"phone": "89031234567", "comment": "a {IN_JSON} b"}}'.encode()}),
+        ("tilda", {"body": f"{ESCAPED}=1&phone=89031234567".encode(), "headers": FORM}),
+        ("tilda", {"body": f"phone=89031234567&tranid=1:{ESCAPED}".encode(), "headers": FORM}),
+        ("sipuni", {"query": f"event=1&call_id={ESCAPED}&src_num=79031234567&dst_num=74950000000&timestamp=1700000000"
+                    f"&src_type=1&dst_type=1&treeName=a{HALF}"}),
+        ("native", {"body": f'{{"type": "walkin.registered", "id": "{IN_JSON}", "data": {{"walkin_id": "{IN_JSON}", '
+                    '"phone": "89031234567"}}'.encode()}),
+    ],
+)  # fmt: skip
+def test_a_key_in_a_spelling_that_nobody_uses_is_in_no_record(provider: str, sent: dict[str, Any]) -> None:
+    one = delivery(provider, **sent)
+    adapter = adapters()[provider]
+    told = translate(one, adapter, KEY)
+    records, kept = records_of(told, one, adapter, KEY)
+    assert records
+    for record in records:
+        for spelling in (SECRET, ESCAPED, HALF, IN_JSON):
+            assert spelling.encode() not in record.value
+            assert spelling.replace("\\", "\\\\").encode() not in record.value
+        assert b"***" in record.value
+    assert [unseal(record) for record in records] == kept.events
+    assert [event.id for event in kept.events] == [event.id for event in told.events]
+
+
+def test_a_delivery_without_a_key_is_kept_as_it_is() -> None:
+    one = delivery("form", body=b"phone=89031234567&comment=%D0%9F%31", headers=FORM)
+    adapter = adapters()["form"]
+    told = translate(one, adapter, KEY)
+    _, kept = records_of(told, one, adapter, KEY)
+    assert kept is told
