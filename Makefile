@@ -56,7 +56,7 @@ demo: .venv/.runtime ## Half a year of an auto service, live traffic and the rep
 	@$(BIN)/leadfold demo $(if $(filter-out 0,$(ONCE)),--once) $(ARGS)
 
 .PHONY: kafka
-kafka: .venv/.runtime build/kafka/.jars ## A local Kafka broker in the foreground (KAFKA_PORT=9092, KAFKA_DATA=var/kafka)
+kafka: .venv/.runtime build/kafka/.archive ## A local Kafka broker in the foreground (KAFKA_PORT=9092, KAFKA_DATA=var/kafka)
 	@$(BIN)/python -m deploy.kafka.broker --port $(KAFKA_PORT) --data-dir $(KAFKA_DATA)
 
 .PHONY: kafka-jars
@@ -68,6 +68,11 @@ build/kafka/.jars: deploy/kafka/pom.xml
 	mvn --quiet --batch-mode --file deploy/kafka/pom.xml dependency:copy-dependencies
 	@touch $@
 
+# Kafka's classes as this machine's Java keeps them in memory: a broker starts in two thirds of the time.
+build/kafka/.archive: build/kafka/.jars deploy/kafka/archive.py | .venv/.runtime
+	@$(BIN)/python -m deploy.kafka.archive
+	@touch $@
+
 # --- tests ------------------------------------------------------------------------------------------------------
 
 # What no Python package brings: Java 17, Maven, Chromium, a C compiler. Installed by apt-get only where missing.
@@ -77,7 +82,7 @@ build/.test-tools: deploy/tools.sh | .venv/.dev
 	@touch $@
 
 .PHONY: test
-test: .venv/.dev build/.test-tools build/kafka/.jars ## All tests, on a real Kafka, Postgres and browser (ARGS='-k sipuni' for some)
+test: .venv/.dev build/.test-tools build/kafka/.archive ## All tests, on a real Kafka, Postgres and browser (ARGS='-k sipuni' for some)
 	@mkdir -p $(dir $(JUNIT))
 	REQUIRE_KAFKA=1 REQUIRE_BROWSER=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --junitxml=$(JUNIT) $(ARGS)
 
@@ -91,7 +96,7 @@ SEED ?= 1
 ENGINE ?= kafka
 
 .PHONY: soak
-soak: .venv/.dev build/kafka/.jars ## A long storm of faults under load (MINUTES=10 SEED=1 ENGINE=kafka|embedded)
+soak: .venv/.dev build/kafka/.archive ## A long storm of faults under load (MINUTES=10 SEED=1 ENGINE=kafka|embedded)
 	$(BIN)/python -m tests.faults --minutes $(MINUTES) --seed $(SEED) --engine $(ENGINE) $(ARGS)
 
 .PHONY: fuzz
@@ -105,7 +110,7 @@ build/fuzz-venv/.tools: requirements-fuzz.lock | .venv/.python
 	@touch $@
 
 .PHONY: bench
-bench: .venv/.dev build/kafka/.jars build/bench-venv/.peers ## Ratios measured side by side on this machine (ARGS='ingest-kafka', ARGS=--full)
+bench: .venv/.dev build/kafka/.archive build/bench-venv/.peers ## Ratios measured side by side on this machine (ARGS='ingest-kafka', ARGS=--full)
 	$(BIN)/python -m tests.bench $(ARGS)
 
 # The packages that Leadfold is measured beside: an environment of their own, nothing of it reaches the tests.

@@ -11,7 +11,16 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import UnknownTopicOrPartitionError
 
-from deploy.kafka.broker import BrokerUnavailableError, LocalBroker, free_ports, serves, why_unavailable
+from deploy.kafka.broker import (
+    ARCHIVE,
+    LIBS,
+    BrokerUnavailableError,
+    LocalBroker,
+    free_ports,
+    serves,
+    why_unavailable,
+)
+from tests.support.kafka_service import JVM_OPTIONS
 from tests.support.require import unavailable
 
 
@@ -124,6 +133,19 @@ def test_missing_jars_are_explained(tmp_path: Path) -> None:
     broker = LocalBroker(tmp_path / "data", port, controller_port, libs=tmp_path)
     with pytest.raises(BrokerUnavailableError, match="make kafka-jars"):
         broker.start()
+
+
+@pytest.mark.slow
+@pytest.mark.kafka
+def test_an_archive_of_classes_that_does_not_fit_is_done_without(tmp_path: Path) -> None:
+    if reason := why_unavailable():
+        unavailable("kafka", reason)
+    libs = tmp_path / "kafka" / "libs"
+    libs.parent.mkdir()
+    libs.symlink_to(LIBS)
+    (libs.parent / ARCHIVE).write_bytes(b"of another Java, or torn" * 1000)
+    with LocalBroker(tmp_path / "data", *free_ports(2), libs=libs, jvm_options=JVM_OPTIONS) as broker:
+        assert serves(broker.bootstrap)
 
 
 def test_free_ports_differ_and_are_free() -> None:
