@@ -23,7 +23,8 @@ Key = Annotated[str, Field(min_length=1, max_length=200, description="the sender
 class Fact(BaseModel):
     """Base of every fact. Readers are tolerant: unknown fields of newer versions are ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", str_strip_whitespace=True)
+    # built at its first use: a command or a part needs few of the catalogue, and all of them take 50 ms of every start
+    model_config = ConfigDict(frozen=True, extra="ignore", str_strip_whitespace=True, defer_build=True)
 
     TYPE: ClassVar[str] = ""
     VERSION: ClassVar[int] = 1

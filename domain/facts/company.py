@@ -23,7 +23,7 @@ class Extension(BaseModel):
     ``scope``: name of the source or the provider's cabinet; empty = everywhere.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
     ext: Name
     scope: Name | None = None
     valid_from: date | None = None

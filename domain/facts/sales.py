@@ -88,7 +88,7 @@ class VehicleHandedOver(Subject):
 class SaleLine(BaseModel):
     """One line of a receipt. Amount of the line = qty × price − discount; its cost = qty × cost (roubles)."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
     kind: Literal["work", "part", "service"] = "work"
     name: Name | None = None
     qty: Decimal = Field(Decimal(1), max_digits=12)

@@ -92,7 +92,7 @@ class ChatFact(Attribution):
 class ChatMessage(BaseModel):
     """One line of a dialogue; texts are kept in the evidence only."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
     at: Moment | None = None
     by: Literal["visitor", "agent"]
     agent_id: Name | None = None
