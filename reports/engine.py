@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -76,7 +76,8 @@ def _compared_days(params: Params, as_of: datetime) -> tuple[date, date] | None:
         return None
     first, last = params.first_day, params.last_day
     other = neighbours(first, last)[0] if params.compare == "previous" else same_last_year(first, last)
-    return comparable(first, last, other, as_of.astimezone(ZoneInfo(params.zone)).date())
+    seen = as_of - timedelta(microseconds=1)  # the moment itself is not seen: at midnight no day has begun
+    return comparable(first, last, other, seen.astimezone(ZoneInfo(params.zone)).date())
 
 
 def change(now: Value, before: Value) -> Change:

@@ -112,10 +112,31 @@ def family(teller: Teller) -> None:
         at += teller.one((0, 0, 1)) * SECOND
 
 
+def tills(teller: Teller) -> None:
+    """One number of receipts, told by two systems, for several people, of several moments, and given back."""
+    number, at = teller.key("R", 3), teller.when()
+    for _ in range(teller.one((2, 3, 4))):
+        phone, order, call = teller.phone(), teller.key("O"), teller.one((*teller.calls, "none"))
+        about = teller.one(
+            (
+                {"phone": phone},
+                {"phone": phone},
+                {"phone": phone, "order_id": order},
+                {"phone": phone, "call_id": call},
+                {"order_id": order},
+                {},
+            )
+        )
+        back = sales.SaleRefunded(**about, receipt_id=number, amount=teller.money())
+        told = sales.SaleRecorded(**about, receipt_id=number, lines=(teller.line(),))
+        teller.say(teller.one((told, told, back)), at, source=teller.one((CRM, "/native/till")))
+        at += teller.one((0, 1, -1, 86_400)) * SECOND
+
+
 Scene = Callable[[Teller], None]
 SCENES: tuple[Scene, ...] = (
     *(Teller.call,) * 5, *(Teller.word,) * 4, *(Teller.booking,) * 4, *(Teller.order,) * 2, *(Teller.chat,) * 2,
-    *(Teller.form,) * 2, Teller.callback, Teller.contact, *(chain,) * 3, family, Teller.lead, Teller.chatter, Teller.again,
+    *(Teller.form,) * 2, Teller.callback, Teller.contact, *(chain,) * 3, family, tills, Teller.lead, Teller.chatter, Teller.again,
 )  # fmt: skip
 
 

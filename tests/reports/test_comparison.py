@@ -107,6 +107,15 @@ async def test_filters_and_clocks_hold_for_both_periods(spring: World) -> None:
     assert early.changes["inquiries"] == Change(2, Decimal(1))
 
 
+async def test_a_day_as_the_clock_ends_with_that_day_in_both_periods(spring: World) -> None:
+    """G3: only what happened before the moment counts, and the next day has only just not begun."""
+    for clock in ("2026-03-04", "2026-03-05T00:00+03:00"):
+        early = await spring.report(as_of=clock)
+        assert early.comparison is not None
+        assert (early.total["inquiries"], early.comparison.total["inquiries"]) == (3, 4)
+        assert early.comparison.last_day == date(2026, 2, 4)
+
+
 def page_state(report: Report) -> State:
     return State(params=report.params, spec=INQUIRIES, zone="Europe/Moscow")
 
