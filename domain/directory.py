@@ -191,17 +191,22 @@ class Directory:
         source: str,
         cabinet: str | None,
         office: str | None = None,
+        names: Iterable[str] = (),
     ) -> str | None:
         """Who held an extension at a moment (R0.50), by the cards of that time: see ``Staff.holders``.
 
         An employee's own phone stands for him. ``ext:101`` when nobody or several held it: shown as «номер 101» or
-        «номер 101 (смена)».
+        «номер 101 (смена)». ``names``: how the provider calls its holder: a login goes before the extension; when we
+        know nothing, the last name is shown.
         """
         if not ext:
             return None
+        if named := next((k for name in names if (k := self.staff.logins.get(name.casefold()))), None):
+            return named
         if ext not in self.staff.held:
             # a call goes on to somebody's mobile; chat widgets call their agents by ids of their own: those are logins
-            return self._own_mobile(ext) or self.staff.logins.get(ext.casefold(), f"ext:{ext}")
+            known = self._own_mobile(ext) or self.staff.logins.get(ext.casefold())
+            return known or self.employee_known_as(names, moment, source=source) or f"ext:{ext}"
         day = self.local_day(moment, office)
         holders = self.staff.holders(ext, moment, day, frozenset((source, cabinet)) - {None})
         return holders.pop() if len(holders) == 1 else f"ext:{ext}"

@@ -30,6 +30,10 @@ class CallFact(Fact):
     hidden: bool = Field(False, description="the caller's number is withheld")
     line: Phone | None = None
     ext: Name | None = Field(None, description="our extension in this phase, if any")
+    ext_names: tuple[Name, ...] | None = Field(
+        None,
+        description="e-mail and name of who holds the extension, where the provider tells them (Jivo's agents)",
+    )
     cabinet: Name | None = Field(
         None, description="the provider's account: extensions are unique only inside it"
     )

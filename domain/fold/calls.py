@@ -66,6 +66,9 @@ class Call:
     answered_by: str | None = None
     ext: str | None = None
     dialled_by: str | None = None
+    names: dict[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # extension → how the provider calls its holder
     callback_id: str | None = None
     is_callback: bool = False
     recording_url: str | None = None
@@ -90,6 +93,13 @@ class Call:
     def source(self) -> str:
         """Name of the source that told the call."""
         return self.source_path.rpartition("/")[2]
+
+    def holder(self, ext: str | None, directory: Directory) -> str | None:
+        """The employee who held an extension when the call began (R0.50)."""
+        names = self.names.get(ext, ()) if ext else ()
+        return directory.employee_by_ext(
+            ext, self.started_at, source=self.source, cabinet=self.cabinet, names=names
+        )
 
     @property
     def talked(self) -> bool:
@@ -161,6 +171,8 @@ def _one(source: str, call_id: str, facts: list[Event]) -> Call:
     )
     call.legs = _legs(facts)
     for _, fact in data:
+        if fact.ext_names and fact.ext:
+            call.names.setdefault(fact.ext, fact.ext_names)
         match fact:
             case CallStarted():
                 call.marks.update(fact.marks)
@@ -302,6 +314,7 @@ def pair(calls: list[Call], directory: Directory) -> None:
             main.answered_at = (main.answered_at or other.answered_at) if answered else None
             main.answered_by = (main.answered_by or other.answered_by) if answered else None
             main.ext = main.ext or other.ext
+            main.names = other.names | main.names
 
 
 def _one_after_the_other(a: Call, b: Call) -> bool:

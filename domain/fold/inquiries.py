@@ -193,13 +193,7 @@ def credit(inquiry: Inquiry, directory: Directory, assignee: str | None) -> None
             inquiry.employee, inquiry.employee_basis = who, "talk"
             return
     dialled = inquiry.contact.call if inquiry.direction == "out" else None
-    tried = (
-        directory.employee_by_ext(
-            dialled.ext, dialled.started_at, source=dialled.source, cabinet=dialled.cabinet
-        )
-        if dialled
-        else None
-    )
+    tried = dialled.holder(dialled.ext, directory) if dialled else None
     chosen = tried or assignee
     inquiry.employee, inquiry.employee_basis = (chosen, "assignee") if chosen else (None, "none")
 
@@ -210,7 +204,7 @@ def talker(contact: Contact, directory: Directory) -> str | None:
     if call is not None:
         if not call.talked:
             return None
-        return directory.employee_by_ext(call.ext, call.started_at, source=call.source, cabinet=call.cabinet)
+        return call.holder(call.ext, directory)
     if contact.answered_at is None:
         return None
     names = contact.agent_names.get(contact.agent or "", ())

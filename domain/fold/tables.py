@@ -174,7 +174,7 @@ def _call(story: Story, call: Call, directory: Directory, order: dict[int, int],
             wait_s=call.wait_s,
             talk_s=call.talk_s,
             ext=call.ext,
-            employee_id=_holder(call, call.ext, directory),
+            employee_id=call.holder(call.ext, directory),
             recording_url=call.recording_url,
             voicemail=call.voicemail,
             returns_inquiry=bool(inquiry and inquiry.contact.call is not call and call.direction == "out"),
@@ -194,7 +194,7 @@ def _leg(story: Story, call: Call, leg: Leg, directory: Directory, order: dict[i
         call_id=call.id,
         client_id=story.person.client_id,
         ext=leg.ext,
-        employee_id=_holder(call, leg.ext, directory),
+        employee_id=call.holder(leg.ext, directory),
         rang_at=leg.rang_at,
         answered_at=leg.answered_at,
         ended_at=leg.ended_at or (call.ended_at if leg.answered_at else None),
@@ -202,10 +202,6 @@ def _leg(story: Story, call: Call, leg: Leg, directory: Directory, order: dict[i
         transferred_from=leg.transferred_from,
         events=_in_order(leg.events, order),
     )
-
-
-def _holder(call: Call, ext: str | None, directory: Directory) -> str | None:
-    return directory.employee_by_ext(ext, call.started_at, source=call.source, cabinet=call.cabinet)
 
 
 def _touches(story: Story, directory: Directory, order: dict[int, int], rows: Rows) -> None:
@@ -251,7 +247,7 @@ def _contact_touch(
         ended_at=contact.ended_at,
         answered=contact.answered_at is not None,
         talk_s=call.talk_s if call else None,
-        employee_id=_holder(call, call.ext, directory) if call else talker(contact, directory),
+        employee_id=call.holder(call.ext, directory) if call else talker(contact, directory),
         events=_in_order(contact.events, order),
     )
 

@@ -57,7 +57,7 @@ class Jivo(Adapter):
     """Authentication: the secret path; Jivo signs nothing."""
 
     provider: ClassVar[str] = "jivo"
-    REVISION: ClassVar[int] = 3  # who is neither visitor nor agent (a bot) is none of both
+    REVISION: ClassVar[int] = 3  # a bot is neither visitor nor agent; calls name their agents
     OK: ClassVar[Answer] = RESULT_OK
 
     def translate(self, delivery: Delivery) -> Translation:
@@ -218,6 +218,7 @@ class _Message:
                 "client_phone_raw": raw,
                 "hidden": direction == "in" and raw is None,
                 "ext": agent,
+                "ext_names": _names_of(self.agent) or None,
                 "cabinet": self.widget,
                 "callback_id": call_id if kind == "callback" else None,
             },
@@ -275,12 +276,17 @@ def _who(line: Mapping[str, Any]) -> Literal["visitor", "agent"] | None:
     return "visitor" if kind in ("", "visitor", "client") else None
 
 
+def _names_of(agent: Mapping[str, Any]) -> tuple[str, ...]:
+    """E-mail and name of an agent, as far as told."""
+    return tuple(n for n in (reading.email(agent.get("email")), text(agent.get("name"))) if n)
+
+
 def _names(agents: list[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
     """E-mail and name of each agent by his id: who takes a dialogue over is told by its end alone."""
     found: dict[str, tuple[str, ...]] = {}
     for agent in agents:
         ident = text(agent.get("id"))
-        names = tuple(n for n in (reading.email(agent.get("email")), text(agent.get("name"))) if n)
+        names = _names_of(agent)
         if ident and names:
             found.setdefault(ident, names)
     return found

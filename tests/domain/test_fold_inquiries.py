@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from functools import partial
+from typing import Any
 
 from domain.directory import Directory
 from domain.facts.calls import CallAnswered, CallEnded, CallStarted
@@ -27,6 +28,7 @@ from domain.facts.sales import (
     WorkOrderOpened,
 )
 from domain.facts.sites import ChatAnswered, ChatStarted
+from domain.rows import CallLegRow
 from tests.domain.story import PHONE, Story, at
 
 
@@ -357,6 +359,32 @@ def test_an_agent_of_a_chat_is_found_by_email_or_name_and_shown_by_name() -> Non
         told_again = story.fold()
         assert [i.employee_id for i in told_again.inquiries] == [who]
         assert [t.employee_id for t in told_again.touches] == [who]
+
+
+def test_an_agent_of_a_call_is_found_by_email_or_name_and_shown_by_name() -> None:
+    """Jivo's calls name their agents as its chats do: one person is one row of the report."""
+    olga = EmployeeChanged(employee_id="olga", name="Ольга", logins=("o@sto.example",))
+    sales = EmployeeChanged(employee_id="ivan", name="Иван", extensions=(Extension(ext="201"),))
+    told = [Story().say(olga, at(days=-9)), Story().say(sales, at(days=-9))]
+    cases: tuple[tuple[str, tuple[str, ...] | None, str], ...] = (
+        ("3146", ("O@sto.example", "О."), "olga"),
+        ("201", ("O@sto.example",), "olga"),
+        ("201", ("m@sto.example", "Мария"), "ivan"),
+        ("3146", ("m@sto.example", "Мария"), "Мария"),
+        ("3146", None, "ext:3146"),
+    )
+    for ext, names, who in cases:
+        story = Story(Directory.build(told))
+        call: dict[str, Any] = {"call_id": "1", "direction": "in", "client_phone": PHONE, "ext": ext}
+        story.say(CallStarted.model_validate(call), at(), source="/jivo/chat")
+        answer = CallAnswered.model_validate(call | {"leg_id": ext, "ext_names": names})
+        story.say(answer, at(minutes=1), source="/jivo/chat")
+        end = CallEnded.model_validate(call | {"ended_at": at(minutes=2), "cause": "unknown"})
+        story.say(end, at(minutes=2), source="/jivo/chat")
+        rows = story.fold()
+        assert [i.employee_id for i in rows.inquiries] == [who]
+        assert [(c.ext, c.employee_id) for c in rows.calls] == [(ext, who)]
+        assert [leg.employee_id for leg in rows.rows["call_leg"] if isinstance(leg, CallLegRow)] == [who]
 
 
 def test_a_walk_ins_office_may_be_given_by_its_label() -> None:
