@@ -117,7 +117,7 @@ def tills(teller: Teller) -> None:
     number, at = teller.key("R", 3), teller.when()
     for _ in range(teller.one((2, 3, 4))):
         phone, order, call = teller.phone(), teller.key("O"), teller.one((*teller.calls, "none"))
-        about = teller.one(
+        about: dict[str, Any] = teller.one(
             (
                 {"phone": phone},
                 {"phone": phone},
