@@ -58,6 +58,7 @@ _EXTENSION: Final = re.compile(
     re.IGNORECASE,
 )
 _WORDS: Final = re.compile(r"[^\W\d_]")
+_WORD: Final = re.compile(r"[:\s]*[^\W\d_]+[.:]?")
 #: What stands between two numbers of one field, and remarks in brackets.
 _BETWEEN: Final = re.compile(r"[,;/|\n]|\s(?=\+)|\s(?:или|и|or)\s", re.IGNORECASE)
 _REMARK: Final = re.compile(r"\([^()\d]*\)")
@@ -116,9 +117,12 @@ def _read(given: str, region: str, area_code: str | None) -> Phone:
 
 
 def _first_of(given: str, region: str, area_code: str | None) -> Phone | None:
-    """The first readable number of several in one field: people add a second one, and whose each is."""
-    parts = [part for part in _BETWEEN.split(_REMARK.sub(" ", given[:_LONGEST])) if part.strip()]
-    read = (_read(part, region, area_code) for part in parts if part != given)
+    """The first readable number of several in one field: people add a second one, and words around it."""
+    plain = _REMARK.sub(" ", given[:_LONGEST])
+    parts = _BETWEEN.split(plain)
+    if "@" not in given:  # the digits of an e-mail address are no number
+        parts += _WORD.split(plain)
+    read = (_read(part, region, area_code) for part in parts if part.strip() and part != given)
     return next((Phone(p.e164, given, p.ext_tail) for p in read if p.e164), None)
 
 
@@ -147,6 +151,14 @@ def _plus_seven(digits: str, plus: bool) -> str | None:
         return f"+7{digits[1:]}"
     if not plus and len(digits) == 10 and digits[0] in "3489":
         return f"+7{digits}"
+    # A mask gives +7, and the visitor types his 7 or 8 behind it. No country has such numbers.
+    if (
+        len(digits) == 12
+        and digits[0] in ("7" if plus else "78")
+        and digits[1] in "78"
+        and digits[2] in "3489"
+    ):
+        return f"+7{digits[2:]}"
     return None
 
 

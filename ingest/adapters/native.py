@@ -59,7 +59,7 @@ class Native(Adapter):
     """Authentication: bearer key, ``X-Api-Key``, password of HTTP Basic, Standard Webhooks signature, or secret path."""
 
     provider: ClassVar[str] = "native"
-    REVISION: ClassVar[int] = 2  # of several numbers in one field the first is read
+    REVISION: ClassVar[int] = 3  # a number among words is read
     OK: ClassVar[Answer] = json_answer({"result": "ok"})
 
     def authenticate(self, delivery: Delivery) -> bool:

