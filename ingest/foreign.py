@@ -25,6 +25,8 @@ _KNOWN: Final[tuple[tuple[str, frozenset[str], frozenset[str]], ...]] = tuple(
         ("Bitrix24", "event auth", "data ts"),
     )
 )
+#: Digits from which on a value may be a phone.
+_NUMBER: Final = 7
 _FIRST: Final = frozenset().union(*(all_of for _, all_of, _ in _KNOWN))
 
 
@@ -43,6 +45,13 @@ def whose(fields: Mapping[str, Any]) -> str | None:
             # A form may ask for somebody's account; what amoCRM tells of it has parts.
             return who if who != "amoCRM" or isinstance(fields["account"], dict) else None
     return None
+
+
+def may_tell(fields: Mapping[str, Any]) -> bool:
+    """Whether these fields may tell of something, by a value that may be a phone or by whose they are: then it is no test."""
+    return whose(fields) is not None or any(
+        sum(map(str.isdigit, str(value))) >= _NUMBER for value in fields.values()
+    )
 
 
 def reason(fields: Mapping[str, Any], *ours: str) -> str | None:

@@ -7,6 +7,7 @@ import time
 import traceback
 
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web_protocol import RequestPayloadError
 
 
 def trace_of(error: BaseException) -> list[str]:
@@ -44,7 +45,9 @@ class _Quiet(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
         name = type(error).__name__ if error else "error"
-        if isinstance(error, HttpProcessingError):
+        if isinstance(
+            error, HttpProcessingError | RequestPayloadError
+        ):  # also a body that breaks off while it is read
             record.levelno, record.levelname = logging.WARNING, "WARNING"
             told = f"bad request: {name}"
         else:  # ours: where, and still not what was sent

@@ -10,15 +10,18 @@ from ingest.limits import Limits, Unreadable
 from ingest.pairs import Pairs
 
 _BOUNDARY: Final = re.compile(r'boundary=(?:"([^"]{1,200})"|([^;\s]{1,200}))', re.IGNORECASE)
-_NAME: Final = re.compile(rb'\bname="((?:[^"\\]|\\.)*)"', re.IGNORECASE)
-_FILE: Final = re.compile(rb'\bfilename="((?:[^"\\]|\\.)*)"', re.IGNORECASE)
+#: A value in quotes, or a token without them.
+_VALUE: Final = rb'(?:"((?:[^"\\]|\\.)*)"|([^\s";]+))'
+_NAME: Final = re.compile(rb"(?<![\w&-])name=" + _VALUE, re.IGNORECASE)
+_FILE: Final = re.compile(rb"(?<![\w&-])filename=" + _VALUE, re.IGNORECASE)
+_HEAD_ENDS: Final = re.compile(rb"\r?\n\r?\n")
 
 
 def parse_multipart(body: bytes, content_type: str, charset: str | None, limits: Limits) -> Pairs:
     """Fields in order; a file becomes its file name.
 
     Raises:
-        Unreadable: no boundary, or too many parts.
+        Unreadable: no boundary, too many parts, or something is said and no field is named.
     """
     match = _BOUNDARY.search(content_type)
     if match is None:
@@ -33,14 +36,25 @@ def parse_multipart(body: bytes, content_type: str, charset: str | None, limits:
     for part in parts[1:]:
         if part.startswith(b"--"):
             break
-        head, _, content = part.lstrip(b"\r\n").partition(b"\r\n\r\n")
-        name = _NAME.search(head.replace(b"filename=", b"_file="))
+        head, content = _parted(part.lstrip(b"\r\n"))
+        name = _NAME.search(head.replace(b"filename", b"_file"))
         if name is None:
             continue
         file = _FILE.search(head)
-        value = file.group(1) if file else content.removesuffix(b"\r\n")
-        pairs.append((_text(name.group(1), charset), _text(value, charset)))
+        value = _value(file) if file else content.removesuffix(b"\n").removesuffix(b"\r")
+        pairs.append((_text(_value(name), charset), _text(value, charset)))
+    if not pairs and (parts[0].strip() or any(part.strip(b"-\r\n ") for part in parts[1:])):
+        raise Unreadable("no part of the multipart body names its fields")
     return pairs
+
+
+def _parted(part: bytes) -> tuple[bytes, bytes]:
+    ends = _HEAD_ENDS.search(part)
+    return (part, b"") if ends is None else (part[: ends.start()], part[ends.end() :])
+
+
+def _value(match: re.Match[bytes]) -> bytes:
+    return match[2] if match[1] is None else match[1]
 
 
 def _text(raw: bytes, charset: str | None) -> str:

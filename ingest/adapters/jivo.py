@@ -66,7 +66,8 @@ class Jivo(Adapter):
         if not isinstance(body, dict):
             return Translation([], RESULT_OK, kept="the body is not an object")
         if not body:
-            other = foreign.reason(delivery.query_fields) if delivery.query else None
+            said = delivery.query_fields if delivery.query else {}
+            other = foreign.reason(said) or ("there is no body" if foreign.may_tell(said) else None)
             return Translation([], RESULT_OK, probe=other is None, kept=other)
         name = (text(body.get("event_name")) or "").translate(_CYRILLIC_ES)
         if not name:

@@ -95,7 +95,7 @@ class Sipuni(Adapter):
             return Translation(
                 [],
                 SUCCESS,
-                probe=not delivery.body.strip(),
+                probe=not delivery.body.strip() and not foreign.may_tell(fields),
                 kept=foreign.reason(fields) or "no fields of a call",
             )
         message = _Message(fields, delivery)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from domain.facts.calls import CallTracked
 from domain.said import Said
-from ingest import reading
+from ingest import foreign, reading
 from ingest.adapters.contract import SUCCESS, Adapter, Answer, Translation
 from ingest.attribution import utm_in_url
 from ingest.delivery import Delivery
@@ -30,7 +30,10 @@ class SipuniTracking(Adapter):
         fields = delivery.fields
         if not is_hit(fields):
             return Translation(
-                [], SUCCESS, probe=not delivery.body.strip(), kept="no fields of a tracked call"
+                [],
+                SUCCESS,
+                probe=not delivery.body.strip() and not foreign.may_tell(fields),
+                kept=foreign.reason(fields) or "no fields of a tracked call",
             )
         return Translation([hit(fields, delivery)], SUCCESS)
 

@@ -145,7 +145,9 @@ def _by_get(delivery: Delivery, secret_field: str | None) -> str | None:
         return None
     said = {name: value for name, value in delivery.query_fields.items() if name != secret_field}
     return foreign.reason(said, "Tilda") or (
-        "there is no body: Tilda posts its forms" if said and delivery.method == "GET" else None
+        "there is no body: Tilda posts its forms"
+        if (said and delivery.method == "GET") or foreign.may_tell(said)
+        else None
     )
 
 

@@ -1,9 +1,10 @@
 """One coverage-guided run: ``python -m tests.fuzz.target CORPUS -max_total_time=60``. Runs in build/fuzz-venv.
 
 The first bytes choose provider, method, content type and encoding; the rest is query and body. A finding is written to
-``crash-…`` by libFuzzer and ends the run with an error code.
+``build/fuzz/findings`` and ends the run with an error code.
 """
 
+import hashlib
 import importlib
 import json
 import logging
@@ -22,6 +23,7 @@ with atheris.instrument_imports(include=["ingest", "domain"]):
     from tests.fuzz.claims import check
     from tests.ingest.support import cases, delivery, delivery_of
 
+FINDINGS = Path(__file__).resolve().parents[2] / "build" / "fuzz" / "findings"
 PROVIDERS = sorted(adapters())
 TYPES = (
     "application/json", "application/x-www-form-urlencoded", "", "multipart/form-data; boundary=B", "text/plain",
@@ -49,7 +51,13 @@ def one_input(data: bytes) -> None:
             pass
         else:
             del headers["content-encoding"]
-    check(delivery(provider, query=query, body=body, headers=headers))
+    try:
+        check(delivery(provider, query=query, body=body, headers=headers))
+    except BaseException:  # libFuzzer writes the inputs of crashes only, and an exception is none
+        FINDINGS.mkdir(parents=True, exist_ok=True)
+        (FINDINGS / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
+        sys.stderr.write(f"FOUND by {provider}, query {query!r}, {headers}, body {body!r}\n")
+        raise
 
 
 def seed(corpus: Path) -> None:

@@ -125,6 +125,40 @@ def test_multipart() -> None:
         parse_multipart(b"--B\r\n" * 5, kind, None, Limits(max_fields=3))
 
 
+@pytest.mark.parametrize(
+    ("part", "read"),
+    [
+        (
+            "Content-Disposition: form-data; name=phone\r\n\r\n8903",
+            [("phone", "8903")],
+        ),  # a token needs no quotes
+        ("content-disposition:form-data;NAME=phone\r\n\r\n8903", [("phone", "8903")]),
+        ("Content-Disposition: form-data; filename=a.txt; name=file\r\n\r\n8903", [("file", "a.txt")]),
+        ("Content-Disposition: form-data; filename*=utf-8''a; name=file\r\n\r\n8903", [("file", "8903")]),
+        ('Content-Disposition: form-data; name="phone"\r\n\r\n8903\n\n1', [("phone", "8903\n\n1")]),
+    ],
+)
+def test_multipart_as_careless_senders_write_it(part: str, read: Any) -> None:
+    kind = "multipart/form-data; boundary=B"
+    for body in (f"--B\r\n{part}\r\n--B--\r\n", f"--B\r\n{part}"):
+        assert parse_multipart(body.encode(), kind, None, L) == read
+        bare = body.replace("\r\n", "\n")
+        assert parse_multipart(bare.encode(), kind, None, L) == read
+
+
+def test_multipart_that_names_nothing_is_unreadable_unless_it_is_empty() -> None:
+    kind = "multipart/form-data; boundary=B"
+    for body in (
+        b"--B\r\nphone=8903&name=x",
+        b"--B\r\nContent-Disposition: form-data\r\n\r\n8903\r\n--B--",
+        b"phone: 8903\r\n--B--\r\n",
+    ):
+        with pytest.raises(Unreadable, match="names its fields"):
+            parse_multipart(body, kind, None, L)
+    for body in (b"--B--\r\n", b"--B\r\n\r\n--B--\r\n"):
+        assert parse_multipart(body, kind, None, L) == []
+
+
 @given(st.binary(max_size=300), st.sampled_from(["", "gzip", "deflate", "gzip, deflate", "br"]))
 def test_any_bytes_decompress_or_are_unreadable(body: bytes, encoding: str) -> None:
     try:
