@@ -19,8 +19,9 @@ from projector.database import connect
 from projector.errors import ProjectorStopped
 from projector.settings import Folding
 from tests.projector import support
-from tests.projector.support import call, opened, poison, project, put, query, settings, tables
+from tests.projector.support import call, live, opened, poison, project, put, query, settings, tables
 from tests.projector.test_builds import refuses
+from tests.support.postgres import LocalPostgres, fresh_database
 
 pytestmark = pytest.mark.slow
 
@@ -88,6 +89,34 @@ async def test_a_failure_in_another_process_is_told_as_it_is(
             await rebuild(log, given, workers=2, reopen=reopen)
     states = query(database_url, "select state from leadfold.build order by build_id")
     assert states == [("live",), ("dropped",), ("dropped",)]
+
+
+async def test_what_was_switched_to_outlives_a_kill_of_postgres(
+    tmp_path: Path, postgres_server: LocalPostgres, reopen: "partial[EmbeddedLog]"
+) -> None:
+    with fresh_database(postgres_server.url) as url:
+        given = settings(url, refold_groups=5, bulk_records=20)
+        async with opened(tmp_path) as log:
+            await put(log, support.history(60))
+            await project(log, given)
+            before = tables(url)
+            await rebuild(log, given, workers=2, reopen=reopen)
+            postgres_server.kill()
+            postgres_server.start()
+            assert live(url) == "build_0002"
+            assert tables(url) == before
+            assert query(url, _NOT_DURABLE) == []
+            assert query(url, _STANDING, 2) == query(url, _STANDING, 1)
+            await put(log, [call(900, "after", 1)])
+            await project(log, given)
+            assert query(url, "select count(*) from LIVE.fact") == [(len(before["fact"]) + 1,)]
+
+
+#: Relations that a crash would empty, or indexes that it left unusable.
+_NOT_DURABLE = (
+    "select c.oid::regclass::text from pg_class c left join pg_index i on i.indexrelid = c.oid"
+    " where c.relnamespace = 'build_0002'::regnamespace and (c.relpersistence <> 'p' or not coalesce(i.indisvalid, true))"
+)
 
 
 @pytest.mark.parametrize("phase", ["store", "fold"])
