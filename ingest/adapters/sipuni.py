@@ -201,10 +201,9 @@ class _Message:
         url = self.record_link()
         talked = cause == "answered" and ended > (answered or started or ended)
         if url and talked:
-            ident = parse_qs(urlsplit(url).query).get("id", [self.call_id])[0]
             stored = RecordingStored(
                 **call,
-                recording_id=reading.key(ident) or self.call_id,
+                recording_id=reading.key(_record_id(url)) or self.call_id,
                 url=url,
                 seconds=int((ended - answered).total_seconds()) if answered else None,
             )
@@ -341,3 +340,11 @@ def _withheld(client: Phone) -> bool:
 
 
 ADAPTER = Sipuni()
+
+
+def _record_id(url: str) -> str | None:
+    """The id in a link to a recording; None where there is none, or the link is no address."""
+    try:
+        return parse_qs(urlsplit(url).query, max_num_fields=200).get("id", [None])[0]
+    except ValueError:
+        return None

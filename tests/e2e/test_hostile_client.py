@@ -61,14 +61,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 
 def say(port: int, sent: bytes) -> bytes:
-    """Everything that is answered until the other side closes, or is silent for a second after an answer."""
+    """Everything that is answered until the other side closes, or is silent for a while after an answer."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as wire:
         heard = b""
         try:
             wire.sendall(sent)
             while piece := wire.recv(65_536):
                 heard += piece
-                wire.settimeout(0.3)
+                wire.settimeout(0.15)
         except (TimeoutError, ConnectionError):
             pass
     return heard
