@@ -26,7 +26,7 @@ from domain.phones import normalise
 from domain.refs import kind_of, value_of
 from domain.rules import Rules
 from domain.said import Said
-from ingest import lenient, reading
+from ingest import foreign, lenient, reading
 from ingest.adapters.contract import Adapter, Answer, Translation, has_secret, json_answer, same
 from ingest.decoding import parse_json
 from ingest.delivery import Delivery
@@ -184,8 +184,10 @@ class _Reader:
         said = self.read(errors)
         if said is not None and not errors:
             return Item(self.ident, said)
-        fields = ", ".join(dict.fromkeys(e["field"] for e in errors))
-        what = f"{self.type_name() or 'event'}: {fields}"
+        known = self.type_name()
+        wrong = "; ".join(dict.fromkeys(f"{e['field']} {e['what']}" for e in errors))
+        other = foreign.reason(self.given) if known is None and isinstance(self.given, dict) else None
+        what = other or f"{known or 'event'}: {wrong}"
         lost = DeliveryUnreadable(provider=self.source.provider, reason=what[:500], size=len(self.content))
         # A sender who repeats the same broken event tells nothing new; a mended one has its own fact and id.
         native = ("item", self.ident, reading.fingerprint(self.content.decode())[:32])
