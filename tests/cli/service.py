@@ -7,14 +7,18 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import psutil
+
+from leadfold.files import write_private
 
 _READY_S = 90.0
 
@@ -133,7 +137,26 @@ class Run:
 
 
 def install(folder: Path, *sources: tuple[str, str]) -> Installation:
-    """A fresh installation with these sources (name, provider); every port is the system's choice."""
+    """A fresh installation with these sources (name, provider); every port is the system's choice.
+
+    Its settings are what `leadfold init` and `sources add` wrote once in this process for such sources, secrets included.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    write_private(folder / "leadfold.toml", _written(sources))
+    return _at(folder)
+
+
+@cache
+def _written(sources: tuple[tuple[str, str], ...]) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        made = _at(Path(folder) / "shop")
+        made.ok("init", str(made.folder))
+        for name, provider in sources:
+            made.ok("sources", "add", name, "--provider", provider)
+        return made.config.read_text(encoding="utf-8")
+
+
+def _at(folder: Path) -> Installation:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("LEADFOLD_", "COVERAGE"))}
     environment |= {
         "LEADFOLD_CONFIG": str(folder / "leadfold.toml"),
@@ -142,8 +165,4 @@ def install(folder: Path, *sources: tuple[str, str]) -> Installation:
         "LEADFOLD_REPORTS__PORT": "0",
         "LEADFOLD_PROJECTOR__PORT": "0",
     }
-    made = Installation(folder, environment)
-    made.ok("init", str(folder))
-    for name, provider in sources:
-        made.ok("sources", "add", name, "--provider", provider)
-    return made
+    return Installation(folder, environment)

@@ -75,16 +75,20 @@ async def killed_while_posting(
     assert looking.paths(expected.report, got.report) == []
 
 
-async def test_embedded(tmp_path: Path) -> None:
-    expected = await quiet_run(tmp_path / "quiet", history(SEED))
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> Seen:
+    """What an undisturbed service makes of the same deliveries."""
+    return asyncio.run(quiet_run(tmp_path_factory.mktemp("quiet"), history(SEED)))
+
+
+async def test_embedded(tmp_path: Path, expected: Seen) -> None:
     async with EmbeddedService(tmp_path / "killed") as service:
         await killed_while_posting(service, service.kill, service.start, expected)
 
 
 @pytest.mark.kafka
-async def test_kafka(tmp_path: Path) -> None:
+async def test_kafka(tmp_path: Path, expected: Seen) -> None:
     if reason := why_unavailable():
         unavailable("kafka", reason)
-    expected = await quiet_run(tmp_path / "quiet", history(SEED))
     async with KafkaService(tmp_path / "killed") as service:
         await killed_while_posting(service, service.kill, service.revive, expected)

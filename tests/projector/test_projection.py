@@ -210,6 +210,10 @@ async def test_nothing_changed_writes_nothing(tmp_path: Path, database_url: str)
         assert projector.status().counters["projector_rows_changed_total"] == changed
 
 
+#: Records behind; read in 150 batches, with 50 groups to fold after each.
+_FAR = 3000
+
+
 @pytest.mark.parametrize("patience_s", [0.0, 60.0])
 async def test_far_behind_groups_are_folded_late_but_not_for_ever(
     tmp_path: Path, database_url: str, patience_s: float
@@ -220,18 +224,18 @@ async def test_far_behind_groups_are_folded_late_but_not_for_ever(
     )
     seen: set[int] = set()
     async with opened(tmp_path) as log:
-        await put(log, [call(n, f"c{n}", n) for n in range(8000)])
+        await put(log, [call(n, f"c{n}", n) for n in range(_FAR)])
         async with running(log, given) as projector:
             for _ in range(1500):
                 await asyncio.sleep(0.01)
                 if projector.status().bulk:
                     touches, at = query(database_url, _STANDING)[0]
-                    if at == 8000 or len(seen) > 1:
+                    if at == _FAR or len(seen) > 1:
                         break
                     seen.add(touches)
             await visible(log, given, 60)
     assert (len(seen) > 1) is (patience_s == 0)
-    assert query(database_url, "select count(*) from LIVE.touch") == [(8000,)]
+    assert query(database_url, "select count(*) from LIVE.touch") == [(_FAR,)]
 
 
 _STANDING = 'select (select count(*) from LIVE.touch), (select next_offset from leadfold.position where "partition" = 0)'
