@@ -198,7 +198,7 @@ class _Households:
             self.anchor.setdefault(self.joined.find(one), one)
         # All is joined: what is asked for several times of each fact is answered once.
         self.names = [self._named(n) for n in range(len(events))]
-        self.shared = tell_receipts_apart(events, self.facts.what, self.named)
+        self.shared = tell_receipts_apart(events, self._who, self.facts.what, self.named)
         for what in self.facts.what:
             if len(what) > 1:
                 for other in what[1:]:
@@ -214,6 +214,9 @@ class _Households:
     def _join(self, who: list[str]) -> None:
         for other in who[1:]:
             self.joined.join(who[0], other)
+
+    def _who(self, n: int) -> list[str]:
+        return self.facts.who[n] or self.facts.marked[n]
 
     def named(self, n: int) -> str | None:
         """The anchor of the client whom a fact names by a strong ref; a marked ref stands for itself."""

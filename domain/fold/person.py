@@ -67,7 +67,7 @@ def tell(person: Person, directory: Directory) -> Story:
     for inquiry in opened.inquiries:
         inquiries_.place(inquiry, directory)
     link(bookings, visits, opened, directory)
-    sales = sales_.assemble_sales(facts.sales, person.client_id, person.shared)
+    sales = sales_.assemble_sales(facts.sales, person.shared)
     sales_.link_sales(sales, visits, bookings, opened, directory)
 
     inquiry_of = {c.id: i for i in opened.inquiries for c in i.contacts}

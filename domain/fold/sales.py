@@ -39,7 +39,7 @@ class Sale:
     """One receipt with its refunds while it is being folded."""
 
     key: str
-    whose: str | None = None  # the client, when others have a receipt of this number
+    first: UUID | None = None  # the fact that told it first, when other clients have a receipt of this number
     sold_at: datetime | None = None
     at: datetime | None = None
     document: str | None = None
@@ -58,7 +58,7 @@ class Sale:
 
     def __post_init__(self) -> None:
         """Derive the id once."""
-        self.id = row_id("sale", self.key, *filter(None, (self.whose,)))
+        self.id = row_id("sale", self.key, *((str(self.first),) if self.first else ()))
 
     @property
     def sales(self) -> Decimal:
@@ -76,7 +76,7 @@ class Sale:
         return any(line.margin is None for line in self.lines)
 
 
-def assemble_sales(events: Iterable[Event], client: UUID, shared: Collection[str] = ()) -> list[Sale]:
+def assemble_sales(events: Iterable[Event], shared: Collection[str] = ()) -> list[Sale]:
     """All receipts of one client; refunds come after the receipt whatever their clocks say.
 
     ``shared`` are the numbers of which other clients have a receipt too.
@@ -84,15 +84,15 @@ def assemble_sales(events: Iterable[Event], client: UUID, shared: Collection[str
     facts = list(events)
     sales: dict[str, Sale] = {}
 
-    def of(receipt: str) -> Sale:
+    def of(receipt: str, event: Event) -> Sale:
         if receipt not in sales:
-            sales[receipt] = Sale(receipt, str(client) if receipt in shared else None)
+            sales[receipt] = Sale(receipt, event.id if receipt in shared else None)
         return sales[receipt]
 
     for event in facts:
         fact = event.data
         if isinstance(fact, SaleRecorded):
-            sale = of(fact.receipt_id)
+            sale = of(fact.receipt_id, event)
             sale.sold_at = sale.at = event.time
             sale.document, sale.by = fact.document, fact.by
             sale.lines = [
@@ -103,7 +103,7 @@ def assemble_sales(events: Iterable[Event], client: UUID, shared: Collection[str
     refunds = [(e, e.data) for e in facts if isinstance(e.data, SaleRefunded)]
     last: dict[tuple[str, str | None], UUID] = {(f.receipt_id, f.refund_id): e.id for e, f in refunds}
     for event, fact in refunds:
-        sale = of(fact.receipt_id)
+        sale = of(fact.receipt_id, event)
         sale.at = sale.at or event.time
         superseded = fact.refund_id and last[fact.receipt_id, fact.refund_id] != event.id  # G10
         if not superseded:

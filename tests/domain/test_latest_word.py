@@ -153,6 +153,17 @@ def test_a_receipt_told_again_for_another_client_is_one_by_its_moment_or_its_ord
     assert sum(s.sales for s in two_tills(order_id="9001").fold().sales) == 40
 
 
+def test_what_names_the_client_in_another_way_may_be_the_same_receipt() -> None:
+    """The till knows the phone, the ERP its client: that two were meant, nothing says."""
+    story = Story()
+    story.needs("1", at())
+    story.say(SaleRecorded(receipt_id="15", phone=PHONE, lines=lines(100)), at(days=1), source="/native/till")
+    story.say(SaleRecorded(receipt_id="15", client_id="55", lines=lines(110)), at(days=1, minutes=1))
+    assert money(story.fold()) == {"repair": (110, 1)}
+    story.say(SaleRecorded(receipt_id="15", client_id="56", lines=lines(7)), at(days=2))
+    assert sorted(int(s.sales) for s in story.fold().sales) == [7, 110]
+
+
 def test_two_receipts_of_one_number_do_not_make_two_orders_one() -> None:
     story = Story()
     story.needs("1", at())

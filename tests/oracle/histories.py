@@ -121,6 +121,8 @@ def tills(teller: Teller) -> None:
             (
                 {"phone": phone},
                 {"phone": phone},
+                {"client_id": teller.key("E")},
+                {"phone": phone, "client_id": teller.key("E")},
                 {"phone": phone, "order_id": order},
                 {"phone": phone, "call_id": call},
                 {"order_id": order},

@@ -159,21 +159,12 @@ class Who:
             for f in self.facts
             if isinstance(f.data, SaleRecorded) and a_ref in f.refs and self.own_person(f)
         ]
-        circles = [{f.id} for f in told]
-        for a in told:
-            for b in told:
-                alike = (
-                    self.own_person(a) == self.own_person(b)
-                    or a.time == b.time
-                    or self._things_of(a) & self._things_of(b)
-                )
-                one, two = (next(c for c in circles if f.id in c) for f in (a, b))
-                if alike and one is not two:
-                    circles.remove(two)
-                    one |= two
-        if len(circles) < 2:
+        groups: list[list[Event]] = []
+        for fact_told in told:
+            same = [g for g in groups if self._one_receipt(g, fact_told)]
+            groups = [g for g in groups if g not in same] + [[f for g in same for f in g] + [fact_told]]
+        if len(groups) < 2:
             return a_ref
-        groups = [[f for f in told if f.id in c] for c in circles]
         names = {f.id: f"{a_ref} of {min(str(f.id) for f in g)}" for g in groups for f in g}
         his = [f for f in told if self.own_person(f) == self.own_person(fact)]
         mine = self._things_of(fact)
@@ -183,6 +174,20 @@ class Who:
         place = self.facts.index
         before = [f for f in choice if place(f) <= place(fact)]
         return names[(before[-1] if before else choice[0]).id]
+
+    def _one_receipt(self, known: list[Event], fact: Event) -> bool:
+        """One person's; or of one moment, or about one thing; or nothing of one kind tells that they are two people."""
+        for other in known:
+            if self.own_person(other) == self.own_person(fact) or other.time == fact.time:
+                return True
+            if self._things_of(other) & self._things_of(fact):
+                return True
+        return not {k for f in known for k in self._kinds(f)} & self._kinds(fact)
+
+    def _kinds(self, fact: Event) -> set[str]:
+        """By what kinds of identifiers a fact names its person."""
+        mine = identities(fact)
+        return {r.split(":")[0] for r in ([r for r in mine if r not in self.muted] or mine)}
 
     def _things_of(self, fact: Event) -> set[str]:
         """What a receipt is about besides itself; a CRM's folders are nothing."""
