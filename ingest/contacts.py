@@ -51,6 +51,9 @@ _SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
         "user_name",
         "customer_name",
         "ma_name",
+        "clientname",
+        "contact-name",
+        "client name",
     ),
     "phone": (
         "phone",
@@ -76,6 +79,8 @@ _SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
         "контактный номер",
         "phone number",
         "ma_phone",
+        "phones",
+        "clientphone",
     ),
     "email": (
         "email",
@@ -90,6 +95,7 @@ _SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
         "ваш e-mail",
         "ваша почта",
         "ma_email",
+        "emails",
     ),
     "text": (
         "message",

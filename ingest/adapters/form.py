@@ -19,6 +19,27 @@ from ingest.delivery import Delivery
 from ingest.reading import items, joined, mapping, text
 
 _OK: Final = json_answer({"result": "ok"})
+#: Fields that hold the visitor's own as their parts: whose are called as the visitor's.
+_HOLDERS: Final = frozenset(
+    [
+        "form_fields",
+        "fields",
+        "form_data",
+        "formdata",
+        "data",
+        "values",
+        "answers",
+        "params",
+        "body",
+        "payload",
+        "form",
+        "lead",
+        "contact",
+        "client",
+        "customer",
+        "user",
+    ]
+)
 
 
 @dataclass(slots=True)
@@ -177,15 +198,23 @@ def _flexbe(lead: Mapping[str, Any]) -> Shape:
 
 
 def _unfold(fields: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    """Objects within a flat form (files of Contact Form 7 …) as fields of their own; file contents stay behind."""
+    """Objects within a flat form (files of Contact Form 7 …) as fields of their own; file contents stay behind.
+
+    Parts of what holds the visitor's fields (``contact: {name, phone}``) are called as if they stood alone.
+    """
     flat: list[tuple[str, Any]] = []
     for name, value in fields:
+        held = name.strip().casefold() in _HOLDERS
         if isinstance(value, dict):
             flat += [
-                (f"{name}.{k}", v)
+                (k if held else f"{name}.{k}", v)
                 for k, v in value.items()
                 if k != "content" and not isinstance(v, dict | list)
             ]
+        elif isinstance(value, list) and held and value and all("value" in mapping(part) for part in value):
+            for number, part in enumerate(value, 1):
+                called = (text(part.get(key)) for key in ("name", "title", "label", "key", "id"))
+                flat.append((next(filter(None, called), None) or f"field {number}", part["value"]))
         elif isinstance(value, list):
             flat.append((name, [mapping(v).get("filename") if isinstance(v, dict) else v for v in value]))
         else:
