@@ -99,6 +99,8 @@ class Sipuni(Adapter):
                 kept=foreign.reason(fields) or "no fields of a call",
             )
         message = _Message(fields, delivery)
+        if not message.call_id:
+            return Translation([], SUCCESS, kept="call_id is missing")
         match reading.text(fields.get("event")):
             case "1":
                 said = message.rings()

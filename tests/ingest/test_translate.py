@@ -105,7 +105,7 @@ def test_unreadable_deliveries_are_kept() -> None:
 @pytest.mark.parametrize(
     ("one", "reason"),
     [
-        (delivery("sipuni", query="event=2&call_id="), "CallEnded: call_id does not fit"),
+        (delivery("sipuni", query="event=2&call_id="), "call_id is missing"),
         (delivery("jivo", value={"event_name": "chat_finished"}), "chat_id is missing"),
         (
             delivery("form", form=[(f"f{n}", "1") for n in range(50)], limits=Limits(max_fields=10)),
