@@ -16,6 +16,8 @@ import orjson
 
 from eventlog.contract import Headers, Record, RecordCorrupt, StoredRecord
 
+#: What a column holds.
+Value = int | bytes
 #: stored_at (milliseconds since 1970 UTC), key, headers, value, crc
 Row = tuple[int, bytes, bytes, bytes, int]
 

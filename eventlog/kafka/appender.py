@@ -42,6 +42,7 @@ from eventlog.contract import (
     check_records,
 )
 from eventlog.deadlines import Deadlines
+from eventlog.gathering import Gathering
 from eventlog.kafka.admin import check_topic
 from eventlog.kafka.lanes import Batch, Call, Lane
 from eventlog.kafka.letting_go import drop_producer, stop_producer
@@ -55,6 +56,9 @@ _PATIENCE_S = 0.005
 
 #: After a confirmation, records are gathered for this long: a third more of them in a batch, seconds.
 _GATHER_S = 0.002
+
+#: After so many appends a request goes out although more come.
+_HANDFUL = 64
 
 #: Between attempts to start a new producer, seconds: doubled from the first to the last.
 _FIRST_BACKOFF_S = 0.1
@@ -81,6 +85,7 @@ class Appender:
         self._out = 0  # batches that are with a producer
         self._deadlines = Deadlines()
         self._wake = asyncio.Event()
+        self._gathering = Gathering(_HANDFUL, self._wake.set)
         self._settled = asyncio.Event()  # for `close`: nothing waits and nothing is out
         self._nudge: asyncio.TimerHandle | None = None
         self._watch: asyncio.TimerHandle | None = None
@@ -163,9 +168,10 @@ class Appender:
         for index, lane in enumerate(lanes):
             lane.waiting.append((records[index], sizes[index], call, index))
         self._queued_bytes += total
-        # At once when nothing is out, else together with what the confirmation sets free, or soon.
+        self._gathering.came()
+        # Soon when nothing is out, else together with what the confirmation sets free, or a little later.
         if not self._out:
-            self._wake.set()
+            self._gathering.soon()
         elif self._nudge is None:
             self._nudge = loop.call_later(_PATIENCE_S, self._nudged)
         self._deadlines.add(deadline_s, call.future, partial(self._expire, call, lanes, deadline_s))
@@ -179,7 +185,7 @@ class Appender:
 
     def _nudged(self) -> None:
         self._nudge = None
-        self._wake.set()
+        self._gathering.soon()
 
     async def _run(self) -> None:
         while True:
