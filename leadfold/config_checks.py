@@ -103,26 +103,21 @@ def _secrets(settings: Settings) -> Iterator[Found]:
 
 
 _LAST_PORT: Final = 65_535
-#: Ports that nobody needs to know: their defaults give way (`Settings.ops_port`).
-_GIVE_WAY: Final = {("ingest", "ops_port"), ("projector", "port")}
-
-
 def _ports(settings: Settings) -> Iterator[Found]:
+    """Two parts on one port. A port that gives way (`Settings.ops_port`) is in nobody's."""
+    ops = [settings.ops_port_of(number) for number in range(1, settings.ingest.processes + 1)]
     seen: dict[int, str] = {}
-    for section, name in (
-        ("ingest", "port"),
-        ("ingest", "ops_port"),
-        ("reports", "port"),
-        ("projector", "port"),
+    for section, name, (port, fixed) in (
+        ("ingest", "port", (settings.ingest.port, True)),
+        *(("ingest", "ops_port", one) for one in ops),
+        ("reports", "port", (settings.reports.port, True)),
+        ("projector", "port", settings.projector_port),
     ):
-        first = getattr(getattr(settings, section), name)
-        if (section, name) in _GIVE_WAY and name not in getattr(settings, section).model_fields_set:
+        if not port or not fixed:
             continue
-        count = settings.ingest.processes if name == "ops_port" and first else 1
-        for port in range(first, first + count):
-            if port and port in seen:
-                yield (section, name), f"port {port} is already that of [{seen[port]}]"
-            seen[port] = section
+        if port in seen:
+            yield (section, name), f"port {port} is already that of [{seen[port]}]"
+        seen[port] = section
 
 
 def _front_doors(settings: Settings) -> Iterator[Found]:

@@ -149,6 +149,8 @@ def retry(
         err.print(f"{len(found) - len(failed)} mended, {len(failed)} still fail")
         for letter in failed:
             err.print(f"  {letter.deadletter_id}: {printable(letter.reason)}", markup=False)
+    if missing := set(numbers or ()) - {d.deadletter_id for d in found}:
+        fail(f"no open dead letter has the number {', '.join(map(str, sorted(missing)))}", Exit.USAGE)
     if failed:
         raise typer.Exit(Exit.FAILED)
 

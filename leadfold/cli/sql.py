@@ -38,6 +38,10 @@ def sql(
     if as_csv and as_json:
         fail("--csv or --json, not both", Exit.USAGE)
     text = sys.stdin.read() if query == "-" else query
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        fail("the query is not UTF-8", Exit.USAGE)
     settings = config().settings
     try:
         columns, rows = _run(settings, text)
@@ -108,4 +112,5 @@ async def _analyst(url: str) -> str:
 
 
 def _show_error(error: Any) -> None:
-    err.print(str(error).strip(), style="red", markup=False)
+    # It quotes data: what a stranger wrote into a name acts on no terminal.
+    err.print(printable(str(error).strip(), keep="\n"), style="red", markup=False)

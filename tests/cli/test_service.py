@@ -113,6 +113,11 @@ def test_from_webhook_to_report(shop: Installation, tmp_path: Path) -> None:
         assert shop.call("sql", "delete from inquiry").returncode == 4
         assert shop.call("sql", "select * from leadfold.build").returncode == 4
         assert shop.call("sql", "select 1; drop schema analytics").returncode == 2
+        quoted = shop.call(
+            "sql", "select '\x1b[31mIvan'::int"
+        )  # Postgres quotes the value, as it would a client's name
+        assert (quoted.returncode, "\x1b[31m" in quoted.stderr, "Ivan" in quoted.stderr) == (2, False, True)
+        assert shop.call("sql", "\udcff").stderr == "the query is not UTF-8\n"
 
         look_into_the_log(shop)
         look_after_it(shop)
@@ -161,6 +166,8 @@ def look_after_it(shop: Installation) -> None:
     assert shop.json("deadletters", "list") == []
     assert "No open dead letters" in shop.call("deadletters", "list").stderr
     assert shop.json("deadletters", "retry") == {"mended": 0, "failed": []}
+    unknown = shop.call("deadletters", "retry", "99")
+    assert (unknown.returncode, "99" in unknown.stderr) == (2, True)
     assert shop.call("deadletters", "show", "7").returncode == 2
     assert shop.json("replay", "--dry-run")["records"] == status["log"]["records"]
     assert shop.json("replay", "--from-offset", "0", "--to-offset", "2")["new"] == 0
