@@ -19,6 +19,7 @@ from domain.event import Event, Evidence
 from eventlog.embedded import EmbeddedLog
 from eventlog.sealing import unseal
 from tests.cli.service import Installation, Run, install
+from tests.cli.test_service import fetch
 from tests.eventlog.records import read_all
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -306,7 +307,27 @@ async def test_odd_values_in_every_field(place: Place) -> None:
     assert len(marks) > 300
     place.shop.ok("wait", "--timeout", "120", timeout=150)
     assert place.shop.json("status")["projection"]["dead_letters"] == 0
+    read_through(place)
     quiet(place)
+
+
+def read_through(place: Place) -> None:
+    """Every surface of the report can be read, and nothing that was sent acts in a page."""
+    pages, period = f"http://127.0.0.1:{place.ports['report']}", "from=2024-01-01&to=2027-12-31"
+    rows = place.shop.json("sql", "select inquiry_id from inquiry order by opened_at desc limit 30")
+    assert rows
+    for path in (
+        *(
+            f"/reports/inquiries{end}?{period}&lang={lang}"
+            for end in ("", "/rows", ".csv")
+            for lang in ("ru", "en")
+        ),
+        *(f"/inquiries/{row['inquiry_id']}" for row in rows),
+    ):
+        status, page = fetch(pages + path)
+        assert status == 200, path
+        assert "<script>alert" not in page, path
+        assert "<img src=x" not in page, path
 
 
 METHODS = ("HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "PATCH", "CONNECT", "PROPFIND", "FOO", "GET")
