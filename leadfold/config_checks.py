@@ -103,6 +103,8 @@ def _secrets(settings: Settings) -> Iterator[Found]:
 
 
 _LAST_PORT: Final = 65_535
+
+
 def _ports(settings: Settings) -> Iterator[Found]:
     """Two parts on one port. A port that gives way (`Settings.ops_port`) is in nobody's."""
     ops = [settings.ops_port_of(number) for number in range(1, settings.ingest.processes + 1)]
