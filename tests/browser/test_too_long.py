@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from aiohttp import ClientSession
 from psycopg import AsyncConnection
 
@@ -17,7 +18,7 @@ MARCH = "from=2026-03-01&to=2026-03-31"
 LONG_AGO = f"{MARCH}&as_of=2026-03-02T10:00&known_at=2026-03-02T10:00"
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def hurried(loaded: Loaded) -> AsyncIterator[str]:
     """The pages on a database that gives a query a millisecond."""
 
