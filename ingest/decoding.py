@@ -71,6 +71,11 @@ def guessed(raw: bytes) -> str:
     return raw.decode("cp1251", "replace") if spoilt > read else text
 
 
+def decoded(raw: bytes, charset: str | None) -> str:
+    """Text in the charset that was named (`charset_of`); see `guessed` where none was, or UTF-8."""
+    return guessed(raw) if charset in (None, "utf-8") else raw.decode(charset, "replace")
+
+
 def decompress(body: bytes, encoding: str, limits: Limits) -> bytes:
     """Undo the content encoding: gzip, deflate or none, in a few layers.
 

@@ -13,9 +13,9 @@ from ingest.decoding import (
     Fields,
     TooLarge,
     charset_of,
+    decoded,
     decompress,
     form_of,
-    guessed,
     media_type_of,
     parse_json,
 )
@@ -134,7 +134,7 @@ class Delivery:
         except UnicodeDecodeError:
             if "form" not in self.content_type:
                 raise Unreadable("the body is neither JSON nor a form") from None
-            text = guessed(body) if self.charset in (None, "utf-8") else body.decode(self.charset, "replace")
+            text = decoded(body, self.charset)
         if "=" not in text and "form" not in self.content_type:
             return "text", text
         return "form", nest(parse_pairs(text.strip("\ufeff\r\n "), self.charset, self.limits), self.limits)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from ingest.decoding import clean_text, guessed
+from ingest.decoding import clean_text, decoded
 from ingest.limits import Limits, Unreadable
 from ingest.pairs import Pairs
 
@@ -58,4 +58,4 @@ def _value(match: re.Match[bytes]) -> bytes:
 
 
 def _text(raw: bytes, charset: str | None) -> str:
-    return clean_text(guessed(raw) if charset in (None, "utf-8") else raw.decode(charset, "replace"))
+    return clean_text(decoded(raw, charset))

@@ -1,7 +1,8 @@
 """Secrets out of the evidence: in path, query, headers and body, before anything is stored.
 
 Two nets: every spelling of the source's configured secrets, wherever it stands, and everything under a name that is
-meant for a secret. And a last one, for spellings that only decoding shows: what was sealed must not tell one. What is left is verbatim, so that the delivery can be translated again.
+meant for a secret. And a last one, for spellings that only decoding shows: what was sealed must not tell one. What is
+left is verbatim, so that the delivery can be translated again.
 """
 
 from __future__ import annotations

@@ -117,7 +117,8 @@ async def translate_again(
 ) -> Retranslated:
     """Translate deliveries of a range anew and append what came out, under a higher revision.
 
-    Deliveries that were unreadable, ``read_as`` those of another source where they came to the wrong address; with ``outdated`` also those that an older revision of their adapter translated.
+    Deliveries that were unreadable, as those of the source ``read_as`` where they came to the wrong address; with
+    ``outdated`` also those that an older revision of their adapter translated.
     """
     done = Retranslated()
     pace = _Pace(rate_per_s)

@@ -27,7 +27,7 @@ from domain.facts.company import DeliveryUnreadable
 from domain.phones import Phone, normalise
 from domain.said import Said
 from domain.value import value
-from ingest import foreign, reading
+from ingest import reading
 from ingest.adapters import sipuni_tracking
 from ingest.adapters.contract import SUCCESS, Adapter, Answer, Translation
 from ingest.delivery import Delivery
@@ -92,12 +92,7 @@ class Sipuni(Adapter):
         if not any(reading.text(fields.get(name)) for name in _CALL_FIELDS):
             if sipuni_tracking.is_hit(fields):
                 return Translation([sipuni_tracking.hit(fields, delivery)], SUCCESS)
-            return Translation(
-                [],
-                SUCCESS,
-                probe=not delivery.body.strip() and not foreign.may_tell(fields),
-                kept=foreign.reason(fields) or "no fields of a call",
-            )
+            return sipuni_tracking.without_call(delivery, fields, "no fields of a call")
         message = _Message(fields, delivery)
         if not message.call_id:
             return Translation([], SUCCESS, kept="call_id is missing")
@@ -341,12 +336,12 @@ def _withheld(client: Phone) -> bool:
     return client.hidden or not re.search(r"\d", client.raw)
 
 
-ADAPTER = Sipuni()
-
-
 def _record_id(url: str) -> str | None:
     """The id in a link to a recording; None where there is none, or the link is no address."""
     try:
         return parse_qs(urlsplit(url).query, max_num_fields=200).get("id", [None])[0]
     except ValueError:
         return None
+
+
+ADAPTER = Sipuni()

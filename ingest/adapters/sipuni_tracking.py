@@ -29,12 +29,7 @@ class SipuniTracking(Adapter):
         """One ``call.tracked``; a message without fields is a test of the settings."""
         fields = delivery.fields
         if not is_hit(fields):
-            return Translation(
-                [],
-                SUCCESS,
-                probe=not delivery.body.strip() and not foreign.may_tell(fields),
-                kept=foreign.reason(fields) or "no fields of a tracked call",
-            )
+            return without_call(delivery, fields, "no fields of a tracked call")
         return Translation([hit(fields, delivery)], SUCCESS)
 
 
@@ -42,6 +37,12 @@ def is_hit(fields: Mapping[str, Any]) -> bool:
     """Whether these are the fields of a tracked call: the caller, and the number or something about the visitor."""
     said = [name for name in _FIELDS if reading.text(fields.get(name))]
     return len(said) >= 2
+
+
+def without_call(delivery: Delivery, fields: Mapping[str, Any], why: str) -> Translation:
+    """A delivery that tells of no call: a test of the address where surely nothing is said, else kept because of ``why``."""
+    probe = not delivery.body.strip() and not foreign.may_tell(fields)
+    return Translation([], SUCCESS, probe=probe, kept=foreign.reason(fields) or why)
 
 
 def hit(fields: Mapping[str, Any], delivery: Delivery) -> Said:
